@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+EXTRA_DIST += %D%/quickstart
+EXTRA_DIST += %D%/kafka-rig %D%/kafka/pom.xml %D%/kafka/SHA256SUMS

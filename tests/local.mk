@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# make check runs the unit tests; tests/run runs everything.
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	HB_TESTS=$(top_srcdir)/tests; export HB_TESTS;
+
+if UNIT_TESTS
+include %D%/unit/local.mk
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
