@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channels.c - the labels that an endpoint gives its events
+ *
+ *   channels: [production, "{metadata.environment}"]
+ *   channel_values: [staging, test]       # what the template may become
+ *
+ * or, with a list for each template:
+ *
+ *   channels: [{template: "{metadata.environment}", values: [staging]}]
+ *
+ * A template reads only what the webhook's own content says. */
+#include <string.h>
+
+#include "load.h"
+
+#define MAX_LABEL 128
+
+/* A label is what Svix takes for a channel. */
+static bool
+is_label(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= 1 && len <= MAX_LABEL &&
+	    strspn(text,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-_.:+") == len;
+}
+
+static void
+check_label(struct hb_load *ld, const struct hb_node *node, const char *label)
+{
+	if (!is_label(label))
+		hb_report_expected(ld->report, node,
+		    "a label of 1 to 128 letters, digits and \"-_.:+\"");
+}
+
+static void
+read_labels(struct hb_load *ld, const struct hb_node *node,
+    struct hb_strings *out)
+{
+	if (!hb_read_texts(ld, node, out))
+		return;
+	for (size_t i = 0; i < out->count; i++)
+		check_label(ld, hb_node_child(node, i), out->items[i]);
+}
+
+/* {template: …, values: […]} */
+static void
+read_pair(struct hb_load *ld, const struct hb_node *map,
+    struct hb_channel_conf *channel)
+{
+	static const struct hb_key keys[] = {
+		{ .name = "template", .type = HB_KEY_CUSTOM,
+		    .flags = HB_KEY_REQUIRED },
+		{ .name = "values", .type = HB_KEY_CUSTOM,
+		    .flags = HB_KEY_REQUIRED },
+		{ .name = NULL },
+	};
+	const struct hb_node *tmpl = hb_node_get(map, "template");
+	const struct hb_node *values = hb_node_get(map, "values");
+
+	hb_keys_fill(ld, map, keys, channel);
+	if (tmpl != NULL)
+		channel->label = hb_read_tmpl(ld, tmpl, HB_VARS_SIGNED);
+	if (values != NULL)
+		read_labels(ld, values, &channel->values);
+	if (channel->label != NULL && hb_tmpl_is_static(channel->label))
+		hb_report_expected(ld->report, tmpl,
+		    "a template such as \"{metadata.environment}\"");
+}
+
+/* Returns whether it takes its values from channel_values. */
+static bool
+read_short(struct hb_load *ld, const struct hb_node *node,
+    const struct hb_node *values, const struct hb_strings *shared,
+    struct hb_channel_conf *channel)
+{
+	channel->label = hb_read_tmpl(ld, node, HB_VARS_SIGNED);
+	if (channel->label == NULL)
+		return values != NULL;
+	if (hb_tmpl_is_static(channel->label)) {
+		check_label(ld, node, hb_tmpl_constant(ld, channel->label));
+		return false;
+	}
+	channel->values = *shared;
+	if (values == NULL) {
+		hb_report_error(ld->report, node,
+		    "expected channel_values for a templated channel, got "
+		    "none");
+		hb_report_remedy(ld->report,
+		    "list what it may become: channel_values: [staging, "
+		    "production]");
+	}
+	return true;
+}
+
+void
+hb_load_channels(struct hb_load *ld, const struct hb_node *endpoint_node,
+    struct hb_endpoint_conf *endpoint)
+{
+	const struct hb_node *list = hb_node_get(endpoint_node, "channels");
+	const struct hb_node *values =
+	    hb_node_get(endpoint_node, "channel_values");
+	struct hb_strings shared = { NULL, 0 };
+	bool is_used = false;
+
+	if (values != NULL)
+		read_labels(ld, values, &shared);
+	if (list != NULL && list->kind != HB_NODE_BROKEN) {
+		size_t count = list->kind == HB_NODE_LIST ? list->count : 1;
+
+		endpoint->channels = hb_arena_calloc(ld->arena, count,
+		    sizeof(*endpoint->channels));
+		endpoint->channel_count = count;
+	}
+	for (size_t i = 0; i < endpoint->channel_count; i++) {
+		const struct hb_node *node = hb_node_child(list, i);
+		struct hb_channel_conf *channel = &endpoint->channels[i];
+
+		if (node->kind == HB_NODE_MAP && node->first != NULL &&
+		    node->first->kind != HB_NODE_NULL)
+			read_pair(ld, node, channel);
+		else
+			is_used |= read_short(ld, node, values, &shared,
+			    channel);
+	}
+	if (values != NULL && !is_used)
+		hb_report_warn(ld->report, values,
+		    "not used: no channel is a template without values of its "
+		    "own");
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sinks.c - where events go; each type brings its own table and checks */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+#include "near.h"
+
+static const struct hb_key type_keys[] = {
+	{ .name = "type", .type = HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED },
+	{ .name = NULL },
+};
+
+/* --- the type ------------------------------------------------------------- */
+
+static void
+refuse_type(struct hb_load *ld, const struct hb_node *node, const char *name)
+{
+	const char *known = "";
+	struct hb_near near;
+
+	hb_near_init(&near, name);
+	for (size_t i = 0; ld->types[i] != NULL; i++) {
+		hb_near_offer(&near, ld->types[i]->name);
+		known = hb_arena_printf(ld->scratch, "%s%s%s", known,
+		    i == 0                       ? ""
+			: ld->types[i + 1] == NULL ? " or "
+						   : ", ",
+		    ld->types[i]->name).ptr;
+	}
+	hb_report_expected(ld->report, node, "%s", known);
+	hb_near_remedy(&near, ld->report);
+}
+
+static const struct hb_sink_type *
+find_type(struct hb_load *ld, const struct hb_node *node)
+{
+	const char *name;
+
+	if (node == NULL || !hb_read_text(ld, node, &name))
+		return NULL;
+	for (size_t i = 0; ld->types[i] != NULL; i++) {
+		if (strcmp(ld->types[i]->name, name) != 0)
+			continue;
+		if (ld->types[i]->unsupported == NULL)
+			return ld->types[i];
+		hb_report_error(ld->report, node, "no sinks of type %s: %s",
+		    name, ld->types[i]->unsupported);
+		return NULL;
+	}
+	refuse_type(ld, node, name);
+	return NULL;
+}
+
+/* --- complaints of a type's own check ------------------------------------- */
+
+struct complaint {
+	struct hb_load *ld;
+	const struct hb_node *map;
+};
+
+/* "brokers[1]" or "properties.compression.codec" below map; as far as the file
+ * has it. */
+static const struct hb_node *
+find_node(const struct hb_node *node, const char *key)
+{
+	while (*key != '\0') {
+		const struct hb_node *next = hb_node_get(node, key);
+		size_t len = strcspn(key, ".[");
+		char name[128];
+
+		if (next != NULL)
+			return next;
+		if (*key == '[') {
+			size_t index = strtoul(key + 1, NULL, 10);
+
+			if (node->kind == HB_NODE_MAP ||
+			    (node->kind == HB_NODE_LIST &&
+				index >= node->count))
+				return node;
+			node = hb_node_child(node, index);
+			key += strcspn(key, "]");
+			key += *key == ']';
+			key += *key == '.';
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)len, key);
+		next = hb_node_get(node, name);
+		if (next == NULL)
+			return node;
+		node = next;
+		key += len + (key[len] == '.');
+	}
+	return node;
+}
+
+static void complain(void *arg, const char *key, const char *fmt, ...)
+    HB_PRINTF(3, 4);
+
+/* A sentence that begins with "warning: " is no error. */
+static void
+complain(void *arg, const char *key, const char *fmt, ...)
+{
+	static const char warning[] = "warning: ";
+	const struct complaint *complaint = arg;
+	struct hb_report *report = complaint->ld->report;
+	const struct hb_node *node = find_node(complaint->map, key);
+	const char *text;
+	char raw[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	va_end(args);
+	text = raw;
+	if (strncmp(text, warning, strlen(warning)) == 0)
+		hb_report_warn(report, node, "%s", text + strlen(warning));
+	else if (node == complaint->map)
+		hb_report_name_error(report, node, "%s", text);
+	else
+		hb_report_error(report, node, "%s", text);
+}
+
+/* --- one sink ------------------------------------------------------------- */
+
+static void
+load_sink(struct hb_load *ld, const struct hb_node *map,
+    struct hb_sink_conf *sink)
+{
+	unsigned errors = hb_report_errors(ld->report);
+	struct complaint complaint = { ld, map };
+
+	sink->index = (unsigned)map->index;
+	sink->name = hb_arena_strdup(ld->arena, map->name);
+	hb_check_name(ld, map);
+	if (map->kind == HB_NODE_BROKEN || !hb_is_map(ld, map, "settings"))
+		return;
+	sink->type = find_type(ld, hb_node_get(map, "type"));
+	if (sink->type == NULL) {
+		/* Which other keys there may be only the type knows. */
+		if (hb_node_get(map, "type") == NULL)
+			hb_report_missing(ld->report, map, "type");
+		return;
+	}
+	sink->conf = hb_arena_calloc(ld->arena, 1, sink->type->conf_size);
+	hb_keys_apply(ld, map,
+	    (const struct hb_key_set[]){ { type_keys, NULL },
+		{ sink->type->keys, sink->conf } }, 2);
+	if (sink->type->check != NULL &&
+	    hb_report_errors(ld->report) == errors)
+		sink->type->check(sink, complain, &complaint);
+}
+
+void
+hb_load_sinks(struct hb_load *ld, const struct hb_node *map)
+{
+	struct hb_config *cfg = ld->cfg;
+
+	if (!hb_is_map(ld, map, "names to sinks"))
+		return;
+	cfg->sinks = hb_arena_calloc(ld->arena, map->count,
+	    sizeof(*cfg->sinks));
+	cfg->sink_count = map->count;
+	for (const struct hb_node *node = map->first; node != NULL;
+	     node = node->next)
+		load_sink(ld, node, &cfg->sinks[node->index]);
+}
