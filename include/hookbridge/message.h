@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message.h - an event rendered for one destination; pure
+ *
+ * Sealed like its event: spans of the event's arena, valid while the event is.
+ * Value and headers follow CloudEvents 1.0.2 (binary mode for json and raw,
+ * structured for cloudevents); the header names are ours, "ce_*", "hb_*",
+ * "content-type", and the configured ones. */
+#ifndef HOOKBRIDGE_MESSAGE_H
+#define HOOKBRIDGE_MESSAGE_H
+
+#include "hookbridge/event.h"
+#include "hookbridge/route.h"
+
+struct hb_header {
+	struct hb_span name, value;
+};
+
+struct hb_message {
+	const struct hb_target_conf *target;
+	const struct hb_dest_conf *dest;
+	struct hb_span key, value;
+	const struct hb_header *headers;
+	size_t header_count;
+	struct hb_span id;     /* the event's, for idempotent adds */
+	const struct hb_endpoint_conf *endpoint;
+	bool dead_letter; /* value is a body as received, maybe not JSON */
+	/* Configured headers that could not be said: a value was missing, too
+	 * long, or had control characters. */
+	unsigned headers_left_out;
+};
+
+/* Values that do not depend on the destination are made once for an event. */
+struct hb_render {
+	struct hb_event *ev;
+	struct hb_span json, received_at; /* absent until they are needed */
+};
+void hb_render_init(struct hb_render *render, struct hb_event *ev);
+void hb_render_leg(struct hb_render *render, const struct hb_leg *leg,
+    struct hb_message *msg);
+/* The body as received with hb_reason, hb_endpoint, hb_received_at,
+ * hb_destination (absent: none) and hb_webhook_id. Its key is the job_id, or
+ * the event's id where there is none. */
+void hb_render_dead_letter(struct hb_render *render,
+    const struct hb_target_conf *target, const char *reason,
+    struct hb_span destination, struct hb_message *msg);
+/* What it costs while under way: bytes + 512 + 128 for each header. */
+uint64_t hb_message_cost(const struct hb_message *msg);
+
+#endif
