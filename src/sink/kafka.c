@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka.c - events become messages of Kafka topics
+ *
+ * One librdkafka producer serves all destinations of the sink and all workers.
+ *
+ *   send (any worker) ─► enter ─► produce ─► … broker … ─► reader (a worker)
+ *                          │         │                        │
+ *                          └─ not accepted, refused at once ──┴─► report, leave
+ *
+ * Values are not copied: the message is the event's until its report. Keys and
+ * headers are copied by librdkafka. Everything is confirmed by all in-sync
+ * replicas or not at all; what times out is reported before the ack deadline
+ * and may be there all the same (HB_REPORT_UNKNOWN).
+ *
+ * The sink begins down and is let up by the first metadata (kafka_watch.c). */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hookbridge/mem.h"
+#include "kafka.h"
+
+/* What drain may take beyond its timeout: purged messages are only to be
+ * handed over. */
+#define HAND_OVER_MS 5000
+
+/* What a message of format 2 costs beyond its bytes, at most: the batch's
+ * head, then lengths, offset and time stamp of the record; for each header
+ * two lengths. */
+#define BATCH_OVERHEAD 61
+#define RECORD_OVERHEAD 36
+#define HEADER_OVERHEAD 10
+
+/* --- settings ------------------------------------------------------------- */
+
+static const struct hb_key keys[] = {
+    {.name = "brokers",
+	.type = HB_KEY_STRINGS,
+	.offset = offsetof(struct hb_kafka_conf, brokers),
+	.flags = HB_KEY_REQUIRED,
+	.help = "host:port of some brokers; they name the others"},
+    {.name = "properties",
+	.type = HB_KEY_PAIRS,
+	.offset = offsetof(struct hb_kafka_conf, properties),
+	.help = "librdkafka's own settings, but those that delivery relies on"},
+    {.name = "ordered",
+	.type = HB_KEY_BOOL,
+	.offset = offsetof(struct hb_kafka_conf, ordered),
+	.def = "false",
+	.later = "delivery in order",
+	.help = "keep the order of events that have the same key"},
+    {.name = NULL},
+};
+
+/* What Kafka takes as a topic's name. */
+static bool
+valid_name(struct hb_span name)
+{
+	if (name.len < 1 || name.len > 249 || hb_span_eq(name, HB_SPAN(".")) ||
+	    hb_span_eq(name, HB_SPAN("..")))
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+		    !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/* --- sending -------------------------------------------------------------- */
+
+static rd_kafka_headers_t *
+make_headers(const struct hb_message *msg)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(msg->header_count);
+
+	for (size_t i = 0; i < msg->header_count; i++) {
+		const struct hb_header *header = &msg->headers[i];
+
+		rd_kafka_header_add(headers, header->name.ptr,
+		    (ssize_t)header->name.len, header->value.ptr,
+		    (ssize_t)header->value.len);
+	}
+	return headers;
+}
+
+static rd_kafka_resp_err_t
+produce(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
+{
+	const struct hb_message *msg = &delivery->msg;
+	rd_kafka_headers_t *headers = make_headers(msg);
+	rd_kafka_resp_err_t code;
+
+	code = rd_kafka_producev(topic->kafka->rk, RD_KAFKA_V_RKT(topic->rkt),
+	    RD_KAFKA_V_MSGFLAGS(0),
+	    RD_KAFKA_V_VALUE((void *)(uintptr_t)msg->value.ptr, msg->value.len),
+	    RD_KAFKA_V_KEY(msg->key.ptr, msg->key.len),
+	    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(delivery),
+	    RD_KAFKA_V_END);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_headers_destroy(headers); /* ours again */
+	return code;
+}
+
+/* Hands the message to librdkafka, or reports at once that it cannot be. */
+static void
+kafka_send(struct hb_sink *sink, struct hb_delivery *delivery)
+{
+	struct hb_kafka *kafka = (struct hb_kafka *)sink;
+	struct hb_kafka_topic *topic =
+	    kafka->by_dest[delivery->msg.dest->index];
+	rd_kafka_resp_err_t code;
+	struct hb_error why;
+
+	if (!hb_kafka_enter(topic, delivery)) {
+		hb_fail(&why, HB_E_RETRY, "kafka topic %s: not now",
+		    topic->dest->name);
+		hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
+		return;
+	}
+	code = produce(topic, delivery);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	hb_kafka_report_unsent(topic, delivery, code);
+	hb_kafka_leave(topic, 1);
+}
+
+/* What librdkafka would refuse for its size, and a little more. */
+static bool
+kafka_fits(const struct hb_sink *sink, const struct hb_message *msg,
+    struct hb_error *err)
+{
+	const struct hb_kafka *kafka = (const struct hb_kafka *)sink;
+	size_t size =
+	    BATCH_OVERHEAD + RECORD_OVERHEAD + msg->key.len + msg->value.len;
+
+	for (size_t i = 0; i < msg->header_count; i++)
+		size += HEADER_OVERHEAD + msg->headers[i].name.len +
+			msg->headers[i].value.len;
+	if (size <= kafka->message_max)
+		return true;
+	return hb_fail_reason(err, HB_E_DEAD, "too-large",
+	    "kafka topic %s: %zu bytes, message.max.bytes is %zu",
+	    msg->dest->name, size, kafka->message_max);
+}
+
+/* --- opening and closing -------------------------------------------------- */
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct hb_kafka_topic *one = a, *other = b;
+
+	return strcmp(one->dest->name, other->dest->name);
+}
+
+/* The destinations of this sink, by name for the watch, by index for send. */
+static void
+make_topics(struct hb_kafka *kafka, const struct hb_config *cfg)
+{
+	kafka->topics = hb_xcalloc(cfg->dest_count, sizeof(*kafka->topics));
+	kafka->by_dest = hb_xcalloc(cfg->dest_count, sizeof(*kafka->by_dest));
+	for (size_t i = 0; i < cfg->dest_count; i++) {
+		if (cfg->dests[i]->sink != kafka->sink.conf)
+			continue;
+		kafka->topics[kafka->topic_count++] = (struct hb_kafka_topic){
+		    .kafka = kafka, .dest = cfg->dests[i], .is_missing = true};
+	}
+	qsort(
+	    kafka->topics, kafka->topic_count, sizeof(*kafka->topics), by_name);
+	for (size_t i = 0; i < kafka->topic_count; i++)
+		kafka->by_dest[kafka->topics[i].dest->index] =
+		    &kafka->topics[i];
+}
+
+static void
+init_lock(struct hb_kafka *kafka)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&kafka->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&kafka->idle, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+/* Gives back what open made; the watch has stopped or never was. */
+static void
+release(struct hb_kafka *kafka)
+{
+	hb_kafka_handle_close(kafka);
+	hb_kafka_reader_quit(kafka);
+	if (kafka->wake_fd >= 0)
+		close(kafka->wake_fd);
+	pthread_cond_destroy(&kafka->idle);
+	pthread_mutex_destroy(&kafka->lock);
+	free(kafka->topics);
+	free(kafka->by_dest);
+	hb_sink_fini(&kafka->sink);
+	free(kafka);
+}
+
+static struct hb_sink *
+kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
+    struct hb_error *err)
+{
+	struct hb_kafka *kafka = hb_xcalloc(1, sizeof(*kafka));
+
+	hb_sink_init(&kafka->sink, &hb_sink_kafka, conf, env, HB_DOWN);
+	/* Several Kafka sinks are read by different workers. */
+	kafka->reader = env->loops[conf->index % env->loop_count];
+	atomic_flag_clear(&kafka->is_rung);
+	init_lock(kafka);
+	make_topics(kafka, env->cfg);
+	kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (kafka->wake_fd < 0)
+		hb_fail(err, HB_E_RESOURCE, "eventfd: %s", strerror(errno));
+	else if (hb_kafka_handle_open(kafka, err) &&
+		 hb_kafka_watch_start(kafka, err)) {
+		hb_kafka_reader_join(kafka);
+		return &kafka->sink;
+	}
+	release(kafka);
+	return NULL;
+}
+
+/* First what can be delivered in time is, then the rest is given back. */
+static void
+kafka_drain(struct hb_sink *sink, unsigned timeout_ms)
+{
+	struct hb_kafka *kafka = (struct hb_kafka *)sink;
+	rd_kafka_t *rk;
+
+	atomic_store(&kafka->closing, true);
+	rk = hb_kafka_hold(kafka);
+	if (rk != NULL) {
+		/* The reader takes the reports; this only waits. */
+		rd_kafka_flush(rk, (int)timeout_ms);
+		hb_kafka_release(kafka);
+	}
+	if (!hb_kafka_handle_empty(kafka, HAND_OVER_MS))
+		hb_bug("sink %s: no reports for purged messages",
+		    sink->conf->name);
+}
+
+static void
+kafka_close(struct hb_sink *sink)
+{
+	struct hb_kafka *kafka = (struct hb_kafka *)sink;
+
+	atomic_store(&kafka->closing, true);
+	hb_kafka_watch_stop(kafka);
+	release(kafka);
+}
+
+const struct hb_sink_ops hb_sink_kafka = {
+    .type = {.name = "kafka",
+	.keys = keys,
+	.conf_size = sizeof(struct hb_kafka_conf),
+	.dest_key = "topic",
+	.dest_list_key = "topics",
+	.check = hb_kafka_conf_check,
+	.valid_name = valid_name,
+	.public_properties = hb_kafka_public_properties},
+    .open = kafka_open,
+    .send = kafka_send,
+    .fits = kafka_fits,
+    .drain = kafka_drain,
+    .close = kafka_close,
+};

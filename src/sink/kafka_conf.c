@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka_conf.c - what librdkafka is told, by us and by the operator
+ *
+ * Three layers, later ones win: our defaults, the operator's `properties`,
+ * and what delivery relies on, which properties may not name (the table of
+ * refused names says why for each).
+ *
+ * message.timeout.ms stays below the ack deadline because librdkafka looks for
+ * expired messages once a second: what times out is reported before we answer.
+ * The queue limits follow the byte budget, so that the budget is what refuses
+ * events, not the queue. */
+#include <ctype.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hookbridge/mem.h"
+#include "kafka.h"
+
+/* What a report may come later than message.timeout.ms, with some to spare. */
+#define REPORT_LAG_MS 1200
+#define MESSAGE_TIMEOUT_MIN_MS 500
+/* No event costs less of the budget (hb_message_cost()). */
+#define MESSAGE_COST_MIN 512
+/* The first version of librdkafka whose idempotent producer does not go fatal
+ * after an ordinary disconnect (issues 4438 and 4736 of its tracker). */
+#define IDEMPOTENCE_SINCE 0x020503ff
+
+/* What a dump shows; of all others it shows the length. */
+const char *const hb_kafka_public_properties[] = {"api.version.request",
+    "batch.num.messages", "batch.size", "broker.address.family",
+    "broker.address.ttl", "client.id", "client.rack", "compression.codec",
+    "compression.level", "compression.type", "connections.max.idle.ms",
+    "enable.idempotence", "linger.ms", "max.in.flight",
+    "max.in.flight.requests.per.connection", "message.max.bytes",
+    "message.send.max.retries", "metadata.max.age.ms", "partitioner",
+    "receive.message.max.bytes", "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms", "request.timeout.ms", "retries", "retry.backoff.ms",
+    "sasl.mechanism", "sasl.mechanisms", "sasl.username", "security.protocol",
+    "socket.connection.setup.timeout.ms", "socket.keepalive.enable",
+    "socket.nagle.disable", "socket.timeout.ms", "ssl.ca.location",
+    "ssl.certificate.location", "ssl.cipher.suites",
+    "ssl.endpoint.identification.algorithm", "ssl.key.location",
+    "sticky.partitioning.linger.ms", "topic.metadata.refresh.interval.ms",
+    NULL};
+
+/* --- checking what the operator wrote ------------------------------------- */
+
+/* Names are shell patterns. */
+static const struct {
+	const char *name, *why;
+} refused[] = {
+    {"acks", "confirmed means all in-sync replicas; how many those must be "
+	     "is the topic's min.insync.replicas"},
+    {"request.required.acks", "confirmed means all in-sync replicas"},
+    {"message.timeout.ms", "it follows from delivery.ack_timeout"},
+    {"delivery.timeout.ms", "it follows from delivery.ack_timeout"},
+    {"transactional.id", "transactions are not supported"},
+    {"bootstrap.servers", "list them under brokers"},
+    {"metadata.broker.list", "list them under brokers"},
+    {"delivery.report.only.error", "every delivery needs its report"},
+    {"enable.gapless.guarantee", "one lost message would stop the sink"},
+    {"queue.buffering.max.ms", "call it linger.ms"},
+    {"queue.buffering.*", "the queue's limits follow from memory"},
+    {"log.queue", "log lines are taken from librdkafka's queue"},
+    {"statistics.interval.ms", "statistics are not read"},
+    {"test.*", "it replaces the brokers by simulated ones"},
+    {"plugin.library.paths", "it loads foreign code"},
+    {"ssl.engine.*", "it loads foreign code"},
+    {"sasl.kerberos.kinit.cmd", "it runs a shell"},
+    {"*_cb", "callbacks cannot be configured"},
+    {"debug", "it may write secrets to the log"},
+};
+
+/* Properties whose values never stand in the file itself. */
+static const char *const secret[] = {
+    "*password*", "*secret*", "*.key.pem", "sasl.oauthbearer.config"};
+
+typedef void complain_fn(void *arg, const char *key, const char *fmt, ...)
+    HB_PRINTF(3, 4);
+
+static const char *
+why_refused(const char *name)
+{
+	for (size_t i = 0; i < HB_COUNT(refused); i++)
+		if (fnmatch(refused[i].name, name, 0) == 0)
+			return refused[i].why;
+	return NULL;
+}
+
+static bool
+is_secret(const char *name)
+{
+	for (size_t i = 0; i < HB_COUNT(secret); i++)
+		if (fnmatch(secret[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_property(const struct hb_pair *pair, rd_kafka_conf_t *scratch,
+    complain_fn *complain, void *arg)
+{
+	const char *why = why_refused(pair->name);
+	char key[160], text[256];
+
+	snprintf(key, sizeof(key), "properties.%s", pair->name);
+	if (why != NULL)
+		complain(arg, key, "%s cannot be set: %s", pair->name, why);
+	else if (is_secret(pair->name) && !pair->secret)
+		complain(arg, key,
+		    "%s is a secret: give it as \"file:PATH\" or \"env:NAME\"",
+		    pair->name);
+	else if (rd_kafka_conf_set(scratch, pair->name, pair->value, text,
+		     sizeof(text)) != RD_KAFKA_CONF_OK)
+		/* The text repeats the value, which may be a secret. */
+		complain(arg, key, "%s",
+		    pair->secret ? "librdkafka refuses the value" : text);
+}
+
+/* A host name, an IPv4 address, or an IPv6 address in brackets, and a port. */
+static bool
+is_broker(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t host_len = colon != NULL ? (size_t)(colon - text) : 0;
+	char *end;
+	long port;
+
+	if (host_len == 0 || !isdigit((unsigned char)colon[1]))
+		return false;
+	port = strtol(colon + 1, &end, 10);
+	if (*end != '\0' || port < 1 || port > 65535)
+		return false;
+	if (text[0] == '[')
+		return host_len > 2 && text[host_len - 1] == ']' &&
+		       strspn(text + 1, "0123456789abcdefABCDEF:.") ==
+			   host_len - 2;
+	return strspn(text,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		   "0123456789.-_") == host_len;
+}
+
+static const char *
+value_of(const struct hb_pairs *pairs, const char *name, const char *otherwise)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+		if (strcmp(pairs->items[i].name, name) == 0)
+			return pairs->items[i].value;
+	return otherwise;
+}
+
+/* What works and yet is probably not what one wants. */
+static void
+warn_of_exposure(
+    const struct hb_kafka_conf *conf, complain_fn *complain, void *arg)
+{
+	const struct hb_pairs *props = &conf->properties;
+	const char *mechanism = value_of(props, "sasl.mechanism",
+	    value_of(props, "sasl.mechanisms", "GSSAPI"));
+
+	if (strcasecmp(value_of(props, "security.protocol", ""),
+		"sasl_plaintext") == 0 &&
+	    strcasecmp(mechanism, "PLAIN") == 0)
+		complain(arg, "properties.security.protocol",
+		    "warning: the password goes over the network in clear "
+		    "text; use sasl_ssl");
+	if (strcmp(
+		value_of(props, "enable.ssl.certificate.verification", "true"),
+		"false") == 0)
+		complain(arg, "properties.enable.ssl.certificate.verification",
+		    "warning: anyone on the network can pose as the broker");
+	if (strcmp(value_of(
+		       props, "ssl.endpoint.identification.algorithm", "https"),
+		"none") == 0)
+		complain(arg,
+		    "properties.ssl.endpoint.identification.algorithm",
+		    "warning: any certificate of the CA can pose as the "
+		    "broker");
+}
+
+void
+hb_kafka_conf_check(
+    const struct hb_sink_conf *sink, complain_fn *complain, void *arg)
+{
+	const struct hb_kafka_conf *conf = sink->conf;
+	rd_kafka_conf_t *scratch = rd_kafka_conf_new();
+	char key[32];
+
+	if (conf->brokers.count == 0)
+		complain(arg, "brokers", "expected at least one host:port");
+	for (size_t i = 0; i < conf->brokers.count; i++) {
+		snprintf(key, sizeof(key), "brokers[%zu]", i);
+		if (!is_broker(conf->brokers.items[i]))
+			complain(arg, key, "expected host:port, got \"%s\"",
+			    conf->brokers.items[i]);
+	}
+	for (size_t i = 0; i < conf->properties.count; i++)
+		check_property(
+		    &conf->properties.items[i], scratch, complain, arg);
+	warn_of_exposure(conf, complain, arg);
+	rd_kafka_conf_destroy(scratch);
+}
+
+/* --- making a producer's configuration ------------------------------------ */
+
+static const struct hb_pair defaults[] = {
+    {"client.id", "hookbridge", false},
+    /* Requests of one message each cost three times as much. */
+    {"linger.ms", "0.5", false},
+    {"socket.nagle.disable", "true", false},
+    {"socket.keepalive.enable", "true", false},
+    {"socket.connection.setup.timeout.ms", "5000", false},
+    {"reconnect.backoff.ms", "50", false},
+    {"reconnect.backoff.max.ms", "1000", false},
+    {"topic.metadata.refresh.interval.ms", "60000", false},
+    {"receive.message.max.bytes", "4194304", false},
+    /* The Java clients' choice: a key has one partition for all producers. */
+    {"partitioner", "murmur2_random", false},
+};
+
+static const struct hb_pair musts[] = {
+    {"acks", "all", false},
+    {"allow.auto.create.topics", "false", false},
+    {"log.queue", "true", false},
+};
+
+static bool
+set(rd_kafka_conf_t *rk_conf, const char *name, const char *value,
+    struct hb_error *err)
+{
+	char text[200];
+
+	if (rd_kafka_conf_set(rk_conf, name, value, text, sizeof(text)) ==
+	    RD_KAFKA_CONF_OK)
+		return true;
+	return hb_fail(err, HB_E_CONFIG, "%s", text);
+}
+
+static bool
+set_all(rd_kafka_conf_t *rk_conf, const struct hb_pair *pairs, size_t count,
+    struct hb_error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!set(rk_conf, pairs[i].name, pairs[i].value, err))
+			return false;
+	return true;
+}
+
+static bool
+set_number(rd_kafka_conf_t *rk_conf, const char *name, uint64_t value,
+    uint64_t min, uint64_t max, struct hb_error *err)
+{
+	char text[24];
+
+	if (value < min)
+		value = min;
+	if (value > max)
+		value = max;
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return set(rk_conf, name, text, err);
+}
+
+static uint64_t
+message_timeout_ms(const struct hb_config *cfg)
+{
+	uint64_t ack_ms = cfg->delivery.ack_timeout_ms;
+
+	return ack_ms > REPORT_LAG_MS + MESSAGE_TIMEOUT_MIN_MS
+		   ? ack_ms - REPORT_LAG_MS
+		   : MESSAGE_TIMEOUT_MIN_MS;
+}
+
+/* Our choices, which properties may change. */
+static bool
+set_defaults(
+    rd_kafka_conf_t *rk_conf, const struct hb_config *cfg, struct hb_error *err)
+{
+	/* A broker that does not answer is given up while there is still time
+	 * to send the message again. */
+	uint64_t socket_ms = message_timeout_ms(cfg) * 4 / 5;
+
+	return set_all(rk_conf, defaults, HB_COUNT(defaults), err) &&
+	       set_number(
+		   rk_conf, "socket.timeout.ms", socket_ms, 400, 60000, err) &&
+	       set_number(
+		   rk_conf, "request.timeout.ms", socket_ms, 400, 60000, err) &&
+	       set(rk_conf, "enable.idempotence",
+		   rd_kafka_version() >= IDEMPOTENCE_SINCE ? "true" : "false",
+		   err);
+}
+
+/* What delivery relies on. */
+static bool
+set_musts(
+    rd_kafka_conf_t *rk_conf, const struct hb_config *cfg, struct hb_error *err)
+{
+	return set_all(rk_conf, musts, HB_COUNT(musts), err) &&
+	       set_number(rk_conf, "message.timeout.ms",
+		   message_timeout_ms(cfg), MESSAGE_TIMEOUT_MIN_MS, INT32_MAX,
+		   err) &&
+	       set_number(rk_conf, "queue.buffering.max.kbytes",
+		   cfg->memory / 1024, 1024, INT32_MAX / 1024, err) &&
+	       set_number(rk_conf, "queue.buffering.max.messages",
+		   cfg->memory / MESSAGE_COST_MIN, 1000, 10 * 1000 * 1000, err);
+}
+
+static bool
+set_brokers(rd_kafka_conf_t *rk_conf, const struct hb_strings *brokers,
+    struct hb_error *err)
+{
+	size_t size = 1;
+	char *list;
+	bool ok;
+
+	for (size_t i = 0; i < brokers->count; i++)
+		size += strlen(brokers->items[i]) + 1;
+	list = hb_xcalloc(1, size);
+	for (size_t i = 0; i < brokers->count; i++) {
+		strcat(list, i > 0 ? "," : "");
+		strcat(list, brokers->items[i]);
+	}
+	ok = set(rk_conf, "bootstrap.servers", list, err);
+	free(list);
+	return ok;
+}
+
+/* All settings of a producer; owned by the caller until rd_kafka_new(). */
+rd_kafka_conf_t *
+hb_kafka_conf_new(const struct hb_kafka_conf *conf, const struct hb_config *cfg,
+    struct hb_error *err)
+{
+	rd_kafka_conf_t *rk_conf = rd_kafka_conf_new();
+
+	if (set_defaults(rk_conf, cfg, err) &&
+	    set_all(
+		rk_conf, conf->properties.items, conf->properties.count, err) &&
+	    set_musts(rk_conf, cfg, err) &&
+	    set_brokers(rk_conf, &conf->brokers, err)) {
+		rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_DR |
+						      RD_KAFKA_EVENT_ERROR |
+						      RD_KAFKA_EVENT_LOG);
+		return rk_conf;
+	}
+	rd_kafka_conf_destroy(rk_conf);
+	return NULL;
+}
+
+size_t
+hb_kafka_conf_number(const rd_kafka_conf_t *conf, const char *name)
+{
+	char text[32];
+	size_t size = sizeof(text);
+
+	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+		hb_bug("librdkafka does not know %s", name);
+	return (size_t)strtoull(text, NULL, 10);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kafka_report.c - what librdkafka tells: delivery reports, errors, log lines
+ *
+ * Events wait in librdkafka's queue; it writes an eventfd when the queue stops
+ * being empty, which wakes the reader, one of the workers. One event holds the
+ * reports of a whole batch. The reader takes a bounded number of events in one
+ * turn of its loop and rings itself for the rest.
+ *
+ * What an error means is in one table: its class for the metric, and whether it
+ * speaks of the message, of its topic, or of the cluster. A batch fails as a
+ * whole even when one message is at fault, so a message is refused for good
+ * only if it was the only one of its topic under way while it was; all others
+ * are worth another attempt. */
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hookbridge/log.h"
+#include "hookbridge/mem.h"
+#include "kafka.h"
+
+#define EVENTS_PER_TURN 64
+/* So many timeouts in a row and the topic is down. */
+#define TIMEOUTS_MAX 3
+
+/* --- what errors mean ----------------------------------------------------- */
+
+enum blame {
+	NOBODY,	     /* a passing trouble */
+	THE_MESSAGE, /* or another of its batch */
+	THE_TOPIC,   /* nothing can be written there now */
+	THE_BROKER,  /* it did not answer in time, or could not take it */
+	THE_PRODUCER /* it is of no use any more */
+};
+
+struct fault {
+	rd_kafka_resp_err_t code;
+	enum blame blame;
+	const char *class;  /* of sink_errors_total */
+	const char *reason; /* of a dead letter */
+};
+
+static const struct fault faults[] = {
+    {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, THE_BROKER, "timeout", NULL},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT, THE_BROKER, "timeout", NULL},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, THE_BROKER, "timeout", NULL},
+    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, THE_BROKER, "timeout", NULL},
+    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, THE_BROKER, "replicas", NULL},
+    {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, THE_BROKER, "replicas",
+	NULL},
+    {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, THE_BROKER, "storage", NULL},
+    {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, THE_BROKER, "leader", NULL},
+    {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, THE_BROKER, "leader", NULL},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, THE_TOPIC, "unknown_topic", NULL},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, THE_TOPIC, "unknown_topic", NULL},
+    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, THE_TOPIC, "unknown_topic", NULL},
+    {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, THE_TOPIC, "unknown_topic", NULL},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, THE_TOPIC, "authorization",
+	NULL},
+    {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, THE_TOPIC, "authorization",
+	NULL},
+    {RD_KAFKA_RESP_ERR__AUTHENTICATION, NOBODY, "authentication", NULL},
+    {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, NOBODY, "authentication",
+	NULL},
+    {RD_KAFKA_RESP_ERR__SSL, NOBODY, "tls", NULL},
+    {RD_KAFKA_RESP_ERR__RESOLVE, NOBODY, "resolve", NULL},
+    {RD_KAFKA_RESP_ERR__TRANSPORT, NOBODY, "transport", NULL},
+    {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NOBODY, "all_brokers_down", NULL},
+    {RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, NOBODY, "throttled", NULL},
+    {RD_KAFKA_RESP_ERR__QUEUE_FULL, NOBODY, "queue_full", NULL},
+    {RD_KAFKA_RESP_ERR__PURGE_QUEUE, NOBODY, "purged", NULL},
+    {RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, NOBODY, "purged", NULL},
+    {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, THE_MESSAGE, "too_large",
+	"too-large"},
+    {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, THE_MESSAGE, "too_large",
+	"too-large"},
+    {RD_KAFKA_RESP_ERR_INVALID_RECORD, THE_MESSAGE, "refused", "refused"},
+    {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, THE_MESSAGE, "refused", "refused"},
+    {RD_KAFKA_RESP_ERR__FATAL, THE_PRODUCER, "fatal", NULL},
+};
+
+static const struct fault *
+fault_of(rd_kafka_resp_err_t code)
+{
+	static const struct fault other = {
+	    RD_KAFKA_RESP_ERR_UNKNOWN, NOBODY, "other", NULL};
+
+	for (size_t i = 0; i < HB_COUNT(faults); i++)
+		if (faults[i].code == code)
+			return &faults[i];
+	return &other;
+}
+
+/* --- one delivery --------------------------------------------------------- */
+
+static void
+confirm(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
+{
+	if (atomic_load(&topic->timeouts) != 0)
+		atomic_store(&topic->timeouts, 0);
+	if (atomic_load(&topic->setbacks) != 0)
+		atomic_store(&topic->setbacks, 0);
+	hb_delivery_report(delivery, HB_REPORT_CONFIRMED, NULL);
+}
+
+/* Whether no other message of its topic was under way since it was sent. */
+static bool
+was_alone(struct hb_kafka_topic *topic, const struct hb_delivery *delivery)
+{
+	bool alone;
+
+	pthread_mutex_lock(&topic->kafka->lock);
+	alone = delivery->word[0] && delivery->word[1] == topic->sent;
+	pthread_mutex_unlock(&topic->kafka->lock);
+	return alone;
+}
+
+/* The producer is of no use any more: the watch replaces it. */
+static void
+condemn(struct hb_kafka *kafka)
+{
+	atomic_store(&kafka->is_fatal, true);
+	hb_kafka_watch_ring(kafka);
+}
+
+/* Draws the consequences for what is to blame. */
+static void
+blame(struct hb_kafka_topic *topic, const struct fault *fault)
+{
+	switch (fault->blame) {
+	case THE_TOPIC:
+		hb_kafka_watch_suspect(topic, fault->code);
+		break;
+	case THE_BROKER:
+		if (atomic_fetch_add(&topic->timeouts, 1) + 1 >= TIMEOUTS_MAX)
+			hb_kafka_watch_suspect(topic, fault->code);
+		/* The whole cluster may be gone. */
+		hb_kafka_watch_ring(topic->kafka);
+		break;
+	case THE_PRODUCER:
+		condemn(topic->kafka);
+		break;
+	case NOBODY:
+	case THE_MESSAGE:
+		break;
+	}
+}
+
+static void
+report_failure(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
+    const struct fault *fault, rd_kafka_resp_err_t code, enum hb_report report)
+{
+	struct hb_error why;
+
+	hb_sink_count_error(&topic->kafka->sink, fault->class);
+	blame(topic, fault);
+	hb_fail_reason(&why,
+	    report == HB_REPORT_REFUSED ? HB_E_DEAD : HB_E_RETRY, fault->reason,
+	    "kafka topic %s: %s", topic->dest->name, rd_kafka_err2str(code));
+	hb_delivery_report(delivery, report, &why);
+}
+
+/* librdkafka has not even taken it: nobody else can be to blame. */
+void
+hb_kafka_report_unsent(struct hb_kafka_topic *topic,
+    struct hb_delivery *delivery, rd_kafka_resp_err_t code)
+{
+	const struct fault *fault = fault_of(code);
+
+	report_failure(topic, delivery, fault, code,
+	    fault->blame == THE_MESSAGE ? HB_REPORT_REFUSED : HB_REPORT_RETRY);
+}
+
+static void
+report_sent(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
+    const rd_kafka_message_t *message)
+{
+	const struct fault *fault = fault_of(message->err);
+	enum hb_report report = HB_REPORT_RETRY;
+
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		confirm(topic, delivery);
+		return;
+	}
+	if (fault->blame == THE_MESSAGE && was_alone(topic, delivery))
+		report = HB_REPORT_REFUSED;
+	else if (rd_kafka_message_status(message) ==
+		 RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
+		report = HB_REPORT_UNKNOWN;
+	report_failure(topic, delivery, fault, message->err, report);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+/* The reports of a batch; all of one topic as a rule. */
+static void
+on_reports(struct hb_kafka *kafka, rd_kafka_event_t *event)
+{
+	struct hb_kafka_topic *topic = NULL;
+	const rd_kafka_message_t *message;
+	uint64_t count = 0;
+
+	while ((message = rd_kafka_event_message_next(event)) != NULL) {
+		struct hb_delivery *delivery = message->_private;
+		struct hb_kafka_topic *its =
+		    kafka->by_dest[delivery->msg.dest->index];
+
+		if (its != topic && count > 0) {
+			hb_kafka_leave(topic, count);
+			count = 0;
+		}
+		topic = its;
+		count++;
+		report_sent(topic, delivery, message);
+	}
+	if (count > 0)
+		hb_kafka_leave(topic, count);
+}
+
+/* Keeps the text for whoever declares the sink down, but for its tail "(after
+ * 0ms in state CONNECT, 3 identical error(s) suppressed)". */
+static void
+note_trouble(struct hb_kafka *kafka, rd_kafka_resp_err_t code, const char *text)
+{
+	const char *tail = strstr(text, " (after ");
+
+	pthread_mutex_lock(&kafka->lock);
+	kafka->trouble = code;
+	snprintf(kafka->trouble_text, sizeof(kafka->trouble_text), "%.*s",
+	    tail != NULL ? (int)(tail - text) : INT_MAX, text);
+	pthread_mutex_unlock(&kafka->lock);
+}
+
+/* Of a connection or of the producer. Whether the sink is down is not decided
+ * here: the watch asks. */
+static void
+on_error(struct hb_kafka *kafka, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	const struct fault *fault = fault_of(code);
+
+	hb_sink_count_error(&kafka->sink, fault->class);
+	/* Its text says less than those that came before it. */
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		note_trouble(kafka, code, rd_kafka_event_error_string(event));
+	if (fault->blame == THE_PRODUCER)
+		condemn(kafka);
+	else
+		hb_kafka_watch_ring(kafka);
+}
+
+static void
+on_log(struct hb_kafka *kafka, rd_kafka_event_t *event)
+{
+	const char *facility, *text;
+	int priority; /* as in syslog(3) */
+
+	if (rd_kafka_event_log(event, &facility, &text, &priority) != 0)
+		return;
+	hb_log_limited(priority <= 4 ? HB_LOG_WARNING : HB_LOG_DEBUG,
+	    "sink.log", HB_F_STR("sink", kafka->sink.conf->name),
+	    HB_F_STR("facility", facility), HB_F_STR("text", text));
+}
+
+static void
+on_event(struct hb_kafka *kafka, rd_kafka_event_t *event)
+{
+	switch (rd_kafka_event_type(event)) {
+	case RD_KAFKA_EVENT_DR:
+		on_reports(kafka, event);
+		break;
+	case RD_KAFKA_EVENT_ERROR:
+		on_error(kafka, event);
+		break;
+	case RD_KAFKA_EVENT_LOG:
+		on_log(kafka, event);
+		break;
+	default:
+		break;
+	}
+}
+
+/* --- the reader ----------------------------------------------------------- */
+
+/* Any thread: there may be events. */
+void
+hb_kafka_reader_wake(const struct hb_kafka *kafka)
+{
+	if (eventfd_write(kafka->wake_fd, 1) != 0)
+		hb_bug("sink %s: eventfd: %s", kafka->sink.conf->name,
+		    strerror(errno));
+}
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct hb_kafka *kafka = arg;
+	rd_kafka_event_t *event;
+	eventfd_t count;
+	int left = EVENTS_PER_TURN;
+
+	(void)what;
+	/* Emptied before the queue is: an event after that writes it again. */
+	(void)eventfd_read(fd, &count);
+	if (hb_kafka_hold(kafka) == NULL)
+		return;
+	while (left > 0 &&
+	       (event = rd_kafka_queue_poll(kafka->queue, 0)) != NULL) {
+		on_event(kafka, event);
+		rd_kafka_event_destroy(event);
+		left--;
+	}
+	if (left == 0)
+		hb_kafka_reader_wake(kafka);
+	hb_kafka_release(kafka);
+}
+
+/* On its way to the reader's loop; by itself because it may arrive after the
+ * sink is gone, when the loop never ran. */
+struct hb_kafka_joining {
+	struct hb_task task;
+	struct hb_kafka *kafka; /* NULL: it is gone */
+};
+
+static void
+on_joining(struct hb_task *task)
+{
+	struct hb_kafka_joining *joining =
+	    hb_container_of(task, struct hb_kafka_joining, task);
+	struct hb_kafka *kafka = joining->kafka;
+
+	free(joining);
+	if (kafka == NULL)
+		return;
+	kafka->joining = NULL;
+	kafka->wake = event_new(hb_loop_base(kafka->reader), kafka->wake_fd,
+	    EV_READ | EV_PERSIST, on_wake, kafka);
+	if (kafka->wake == NULL || event_add(kafka->wake, NULL) != 0)
+		hb_bug("loop %s: cannot add an event",
+		    hb_loop_name(kafka->reader));
+}
+
+void
+hb_kafka_reader_join(struct hb_kafka *kafka)
+{
+	kafka->joining = hb_xcalloc(1, sizeof(*kafka->joining));
+	kafka->joining->kafka = kafka;
+	kafka->joining->task.run = on_joining;
+	hb_loop_post(kafka->reader, &kafka->joining->task);
+}
+
+void
+hb_kafka_reader_quit(struct hb_kafka *kafka)
+{
+	if (kafka->joining != NULL)
+		kafka->joining->kafka = NULL;
+	if (kafka->wake != NULL)
+		event_free(kafka->wake);
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+libhookbridge_a_SOURCES += \
+	%D%/file.c \
+	%D%/file.h \
+	%D%/file_line.c \
+	%D%/file_out.c \
+	%D%/kafka.c \
+	%D%/kafka.h \
+	%D%/kafka_conf.c \
+	%D%/kafka_handle.c \
+	%D%/kafka_report.c \
+	%D%/kafka_tsan.h \
+	%D%/kafka_watch.c \
+	%D%/redis.c \
+	%D%/redis.h \
+	%D%/redis_command.c \
+	%D%/redis_conf.c \
+	%D%/redis_conn.c \
+	%D%/redis_flow.c \
+	%D%/redis_health.c \
+	%D%/redis_out.c \
+	%D%/redis_reply.c \
+	%D%/sink.c \
+	include/hookbridge/sink.h
