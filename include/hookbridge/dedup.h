@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dedup.h - which webhooks are settled, and which are under way
+ *
+ * Identity is (endpoint, event id). The first to claim one carries it; those
+ * that come while it is under way wait and share its answer; those that come
+ * within the window after it settled are duplicates. An id is marked only when
+ * its event is settled everywhere.
+ * Thread: any; one lock of its own. Waiters are told on their home loop.
+ * Bounded: max_entries, settled and under way together. No endpoint of several
+ * keeps more than half; the oldest go first, but none that a replayed
+ * signature could still use (min_age): rather than that, claims are refused. */
+#ifndef HOOKBRIDGE_DEDUP_H
+#define HOOKBRIDGE_DEDUP_H
+
+#include <stdint.h>
+
+#include "hookbridge/cfg.h"
+#include "hookbridge/loop.h"
+#include "hookbridge/outcome.h"
+#include "hookbridge/span.h"
+
+struct hb_dedup;
+struct hb_dedup *hb_dedup_new(const struct hb_config *cfg);
+void hb_dedup_free(struct hb_dedup *dedup);
+
+enum hb_claim {
+	HB_CLAIM_NEW,      /* yours: end it with hb_dedup_end() */
+	HB_CLAIM_SEEN,     /* settled before */
+	HB_CLAIM_JOINED,   /* under way: the waiter will be told */
+	HB_CLAIM_CONFLICT, /* the same identity, but another body */
+	HB_CLAIM_FULL      /* no room that may be made */
+};
+
+/* One claim under way; embedded in who carries it. */
+struct hb_dedup_flight {
+	uint64_t key[2];
+	uint64_t digest;
+	unsigned endpoint;
+	struct hb_dedup_flight *next;      /* hash chain */
+	struct hb_dedup_waiter *waiters;
+};
+
+struct hb_dedup_waiter {
+	struct hb_loop *home;
+	/* Runs on home, unless hb_dedup_leave() came first. */
+	void (*on_end)(struct hb_dedup_waiter *waiter);
+	enum hb_outcome outcome;
+	struct hb_dedup_flight *flight; /* NULL once told */
+	struct hb_dedup_waiter *next, **prev;
+	struct hb_task task;
+};
+
+/* digest: the first 8 bytes of the body's digest where another body under the
+ * same identity is a conflict (direct mode), else 0. */
+enum hb_claim hb_dedup_claim(struct hb_dedup *dedup,
+    const struct hb_endpoint_conf *endpoint, struct hb_span id,
+    uint64_t digest, struct hb_dedup_flight *flight,
+    struct hb_dedup_waiter *waiter);
+/* The event is settled (any outcome but HB_UNSETTLED: it is marked seen) or
+ * given up. Tells the waiters. */
+void hb_dedup_end(struct hb_dedup *dedup, struct hb_dedup_flight *flight,
+    enum hb_outcome outcome);
+/* The waiter waits no longer. False when it is being told at this moment: its
+ * on_end will still run. */
+bool hb_dedup_leave(struct hb_dedup *dedup, struct hb_dedup_waiter *waiter);
+
+#endif
