@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+libhookbridge_a_SOURCES += \
+	%D%/answer.c \
+	%D%/exchange.c \
+	%D%/intake.c \
+	%D%/parts.h \
+	%D%/paths.c \
+	%D%/tally.c \
+	%D%/trace.c \
+	include/hookbridge/intake.h
