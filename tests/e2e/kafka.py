@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Kafka broker, and clients that are not ours to look into it."""
+
+import os
+import time
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from process import Process, free_port
+
+RIG = os.path.join(os.path.dirname(__file__), "../../packaging/kafka-rig")
+
+
+class KafkaBroker(Process):
+    """One node, KRaft; stop(), kill() and pause() it, start() it again with
+    the same port and data."""
+
+    def __init__(self, directory, jars):
+        super().__init__("kafka", str(directory))
+        self.jars = jars
+        self.port = free_port()
+        self.controller_port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._log_from = 0
+
+    def start(self):
+        self._log_from = self.log_size()
+        self.spawn(["sh", os.path.abspath(RIG), "run", self.jars,
+                    os.path.join(self.directory, "node"), str(self.port),
+                    str(self.controller_port)])
+        self.wait_ready(
+            lambda: "Kafka Server started" in self.log()[self._log_from:])
+        return self
+
+    def _admin(self):
+        return AdminClient({"bootstrap.servers": self.address})
+
+    def create_topic(self, name, partitions=1, **config):
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1,
+                         config={k.replace("_", "."): str(v)
+                                 for k, v in config.items()})
+        admin = self._admin()  # results come only while it lives
+        admin.create_topics([topic])[name].result(20)
+        return name
+
+    def delete_topic(self, name):
+        admin = self._admin()
+        admin.delete_topics([name])[name].result(20)
+
+    def topics(self):
+        return set(self._admin().list_topics(timeout=20).topics)
+
+    def _consumer(self):
+        return Consumer({
+            "bootstrap.servers": self.address, "group.id": "hookbridge-tests",
+            "enable.auto.commit": False, "auto.offset.reset": "earliest",
+            "enable.partition.eof": True, "check.crcs": True,
+            "fetch.message.max.bytes": 16 << 20})
+
+    def messages(self, topic, count=0, timeout=30):
+        """All messages of a topic, in the order of each partition. With count,
+        waits until there are that many."""
+        deadline = time.monotonic() + timeout
+        consumer = self._consumer()
+        try:
+            metadata = consumer.list_topics(topic, timeout=20).topics[topic]
+            if metadata.error is not None:
+                raise RuntimeError(f"topic {topic}: {metadata.error}")
+            consumer.assign([TopicPartition(topic, p, 0)
+                             for p in metadata.partitions])
+            return self._read(consumer, set(metadata.partitions), count,
+                              deadline, topic)
+        finally:
+            consumer.close()
+
+    def _read(self, consumer, partitions, count, deadline, topic):
+        found, at_end = [], set()
+        while at_end != partitions or len(found) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"topic {topic}: {len(found)} of "
+                                   f"{count or 'all'} messages")
+            for message in consumer.consume(500, timeout=0.2):
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                    at_end.discard(message.partition())
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    at_end.add(message.partition())
+                elif not error.retriable():
+                    raise RuntimeError(f"topic {topic}: {error}")
+        return found
+
+
+def headers_of(message):
+    """A message's headers as a dict of bytes; a name twice is an error."""
+    headers = dict(message.headers() or [])
+    assert len(headers) == len(message.headers() or []), message.headers()
+    return headers
