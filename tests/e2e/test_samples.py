@@ -180,22 +180,28 @@ def test_sample_with_its_token(outlets, hookbridge, samples):
     assert "s3cr3t" not in daemon.log()
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sample_is_a_cloud_event(name, outlets, hookbridge, samples):
-    """CloudEvents' own library reads both modes and finds the same event."""
+def test_samples_are_cloud_events(outlets, hookbridge, samples):
+    """CloudEvents' own library reads both modes and finds the same events."""
     daemon = hookbridge(outlets.config(
-        to=[outlets.to_kafka(), outlets.to_redis(format="cloudevents")])).wait_up()
-    body = samples(name)
-    assert daemon.post_signed("all", body, webhook_id="msg_1").status == 200
-    binary = outlets.kafka_messages(1)[0]
-    structured = outlets.redis_messages(1)[0]
-    assert structured.headers["content-type"] == \
-        b"application/cloudevents+json; charset=UTF-8"
+        to=[outlets.to_kafka(), outlets.to_redis(format="cloudevents")]))
+    daemon.wait_up()
+    for name in SAMPLES:
+        assert daemon.post_signed("all", samples(name),
+                                  webhook_id=name[:2]).status == 200
+    entries = outlets.redis_messages(len(SAMPLES))
+    pairs = {m.headers["ce_id"]: m for m in entries}
+    for binary in outlets.kafka_messages(len(SAMPLES)):
+        check_cloud_event(binary, pairs.pop(binary.headers["ce_id"]))
+    assert not pairs
+
+
+def check_cloud_event(binary, structured):
+    kind = structured.headers["content-type"]
+    assert kind == b"application/cloudevents+json; charset=UTF-8"
     one = from_binary_event(KafkaMessage(binary.headers, None, binary.value))
-    other = from_structured_event(KafkaMessage(
-        {"content-type": structured.headers["content-type"]}, None,
-        structured.value))
-    assert one.get_id() == "msg_1"
+    other = from_structured_event(
+        KafkaMessage({"content-type": kind}, None, structured.value))
+    assert one.get_id() == binary.headers["ce_id"].decode()
     assert one.get_source() == SOURCE + "all"
     assert one.get_datacontenttype() == "application/json"
     assert one.get_attributes() == other.get_attributes()
