@@ -26,9 +26,9 @@
  *   8. All keys and entries of a kind are evaluated, whatever has matched; then
  *      the newest key that matched is named.
  *
- * The hashes run while the body comes in, one for each HMAC key. Ed25519 needs
- * the message in one piece and twice (RFC 8032, section 5.1.7), so it waits for
- * the end, and for HMAC to fail. */
+ * The hashes run while the body comes in, one for each HMAC key. Ed25519 takes
+ * the message in one piece only, so it waits for the end, and for HMAC to
+ * fail. */
 #include <stdlib.h>
 
 #include "hookbridge/mem.h"
