@@ -4,8 +4,12 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	HB_TESTS=$(top_srcdir)/tests; export HB_TESTS;
 
+EXTRA_DIST += %D%/run %D%/clean-machine %D%/requirements.in \
+	%D%/requirements.txt %D%/e2e %D%/samples
+
 if UNIT_TESTS
 include %D%/unit/local.mk
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
+include %D%/bench/local.mk
