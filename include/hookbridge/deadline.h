@@ -30,6 +30,7 @@ void hb_deadlines_init(struct hb_deadlines *queue, struct hb_loop *loop,
     uint64_t timeout_ms, void (*on_due)(struct hb_deadline *deadline));
 /* Deadlines still set are forgotten. */
 void hb_deadlines_fini(struct hb_deadlines *queue);
+/* One that is set, in this queue or another, is moved. */
 void hb_deadline_set(struct hb_deadlines *queue, struct hb_deadline *deadline);
 void hb_deadline_cancel(struct hb_deadline *deadline);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log.h - one record, one line: a constant event word, then fields
  *
- *   2026-11-24T08:00:00.000Z info event.settled endpoint=production job=81 ms=12
+ *   2026-11-24T08:00:00.000Z info event.settled endpoint=everything job=81
  *
  * Levels: error = someone must act, warning = we cope, info = one line per
  * outcome or lifecycle step, debug = the rest. Values are escaped; payloads

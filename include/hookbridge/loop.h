@@ -4,7 +4,7 @@
  * A loop owns what was made on it; loops talk only by hb_loop_post(). Tasks
  * are embedded in what they act on: posting allocates nothing and cannot fail.
  * Thread: hb_loop_post() and hb_loop_stop() any, the rest as said.
- * Order: tasks that one thread posts to one loop run in the order of posting. */
+ * Order: tasks that one thread posts to one loop run in the order posted. */
 #ifndef HOOKBRIDGE_LOOP_H
 #define HOOKBRIDGE_LOOP_H
 
@@ -58,6 +58,8 @@ struct hb_timer {
 };
 void hb_timer_init(struct hb_timer *timer, struct hb_loop *loop,
     void (*run)(struct hb_timer *timer));
+/* The delay counts from when this turn of the loop began, by a coarse clock:
+ * for what must not be early, look at the clock when it runs. */
 void hb_timer_set(struct hb_timer *timer, uint64_t delay_ms);
 void hb_timer_cancel(struct hb_timer *timer);
 void hb_timer_fini(struct hb_timer *timer);

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 enum hb_metric_family {
-	HB_M_BUILD_INFO,                /* gauge: version, libevent, librdkafka, openssl */
+	HB_M_BUILD_INFO, /* gauge: version, libevent, librdkafka, openssl */
 	HB_M_START_TIME,                /* gauge */
 	HB_M_HTTP_CONNECTIONS,          /* gauge: listener */
 	HB_M_HTTP_CONNECTIONS_TOTAL,    /* listener */
@@ -32,6 +32,8 @@ enum hb_metric_family {
 	HB_M_DELIVERIES,                /* sink, destination, outcome */
 	HB_M_DELIVERY_DURATION,         /* histogram: sink */
 	HB_M_DELIVERIES_PENDING,        /* gauge: sink, destination */
+	HB_M_KEYS_REPLACED,             /* sink, destination */
+	HB_M_HEADERS_LEFT_OUT,          /* sink, destination */
 	HB_M_DESTINATION_UP,            /* gauge: sink, destination */
 	HB_M_SINK_UP,                   /* gauge: sink */
 	HB_M_SINK_RECONNECTS,           /* sink */

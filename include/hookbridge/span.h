@@ -46,7 +46,8 @@ hb_span_is_set(struct hb_span s)
 static inline bool
 hb_span_eq(struct hb_span a, struct hb_span b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+	return a.len == b.len &&
+	    (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 /* ASCII only, whatever the locale: daemons never call setlocale(). */

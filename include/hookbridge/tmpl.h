@@ -29,7 +29,7 @@ struct hb_span hb_tmpl_text(const struct hb_tmpl *tmpl);
 bool hb_tmpl_uses(const struct hb_tmpl *tmpl, int var);
 
 /* A variable's value, absent when the event has none (an empty value counts as
- * absent). */
+ * absent). It is asked for twice and must be the same. */
 typedef struct hb_span hb_tmpl_value_fn(void *arg, int var);
 /* The expansion, in the arena or the template's own text; the absent span when
  * a variable is absent and has no default: *missing (may be NULL) then names

@@ -36,12 +36,22 @@ struct hb_arena {
 	alignas(max_align_t) char data[];
 };
 
+/* Sums with headers cannot overflow. */
+static void
+check_size(size_t size)
+{
+	if (size > PTRDIFF_MAX / 2)
+		hb_bug("allocation of %zu bytes", size);
+}
+
 struct hb_arena *
 hb_arena_new(size_t first_size)
 {
 	size_t size = first_size > CHUNK_MIN ? first_size : CHUNK_MIN;
-	struct hb_arena *arena = hb_xmalloc(sizeof(*arena) + size);
+	struct hb_arena *arena;
 
+	check_size(size);
+	arena = hb_xmalloc(sizeof(*arena) + size);
 	*arena = (struct hb_arena){.pos = arena->data,
 	    .end = arena->data + size,
 	    .chunk_size = size,
@@ -97,8 +107,7 @@ hb_arena_alloc(struct hb_arena *arena, size_t size)
 	const size_t align = alignof(max_align_t);
 	void *ptr;
 
-	if (size > PTRDIFF_MAX / 2) /* sums with headers cannot overflow */
-		hb_bug("allocation of %zu bytes", size);
+	check_size(size);
 	size = (size + align - 1) & ~(align - 1);
 	if (size > (size_t)(arena->end - arena->pos))
 		return alloc_slow(arena, size);

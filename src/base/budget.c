@@ -7,8 +7,9 @@
  *
  * The counters move one after the other: the parts go up before the whole and
  * come down after it. What another thread sees in between makes a share look
- * more alone than it is, so a race may let a share a little past its half; it
- * never passes the limit and never refuses what fits. */
+ * more alone than it is, so a race may let a share a little past its half, and
+ * a part that is given back because the whole is full may meanwhile refuse
+ * somebody else. The limit is never passed. */
 #include "hookbridge/budget.h"
 
 #include "hookbridge/metric.h"

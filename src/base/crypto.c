@@ -22,6 +22,7 @@
 #define SHA256_BLOCK 64
 
 static EVP_MD *sha256;
+static pthread_key_t thread_context; /* frees each thread's at its end */
 
 static void
 must(int ok, const char *what)
@@ -31,10 +32,18 @@ must(int ok, const char *what)
 }
 
 static void
+free_context(void *ctx)
+{
+	EVP_MD_CTX_free(ctx);
+}
+
+static void
 fetch_digests(void)
 {
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	must(sha256 != NULL, "EVP_MD_fetch");
+	must(pthread_key_create(&thread_context, free_context) == 0,
+	    "pthread_key_create");
 }
 
 static const EVP_MD *
@@ -69,10 +78,13 @@ hb_sha256_pieces(const struct hb_span *pieces, size_t count,
 {
 	/* One context for each thread: making one costs as much as a hash. */
 	static _Thread_local EVP_MD_CTX *ctx;
+	const EVP_MD *digest = digest_sha256();
 
-	if (ctx == NULL)
+	if (ctx == NULL) {
 		ctx = context_new();
-	must(EVP_DigestInit_ex2(ctx, digest_sha256(), NULL),
+		pthread_setspecific(thread_context, ctx);
+	}
+	must(EVP_DigestInit_ex2(ctx, digest, NULL),
 	    "EVP_DigestInit_ex2");
 	for (size_t i = 0; i < count; i++)
 		must(EVP_DigestUpdate(ctx, pieces[i].ptr, pieces[i].len),

@@ -59,13 +59,15 @@ hb_deadlines_fini(struct hb_deadlines *queue)
 	hb_timer_fini(&queue->timer);
 }
 
-/* Puts the deadline at the end of the ring. */
+/* Puts the deadline at the end of the ring, wherever it was before. */
 void
 hb_deadline_set(struct hb_deadlines *queue, struct hb_deadline *deadline)
 {
 	uint64_t now_ms = hb_clock_mono_ms();
-	bool first = queue->head.next == &queue->head;
+	bool first;
 
+	hb_deadline_cancel(deadline);
+	first = queue->head.next == &queue->head;
 	deadline->due_ms = now_ms + queue->timeout_ms;
 	deadline->prev = queue->head.prev;
 	deadline->next = &queue->head;

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void HB_PRINTF(4, 0) fill(struct hb_error *err, enum hb_code code,
-    const char *reason, const char *fmt, va_list args)
+static void HB_PRINTF(4, 0)
+fill(struct hb_error *err, enum hb_code code, const char *reason,
+    const char *fmt, va_list args)
 {
 	if (err == NULL)
 		return;

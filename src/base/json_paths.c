@@ -21,6 +21,7 @@
 #define NAME_SIZE_MAX 256
 #define DEPTH_MAX 32
 #define NODES_MAX 4096 /* the search keeps a byte for each on its stack */
+#define SHOWN_MAX 100  /* of a path in a sentence: the reason needs room, too */
 
 struct node {
 	struct hb_span name;
@@ -213,8 +214,11 @@ hb_json_paths_add(
 	long node = add_names(paths, path, &why);
 
 	if (node < 0) {
-		hb_fail(err, HB_E_CONFIG, "path \"%.*s\": %s",
-		    HB_SPAN_ARG(path), why);
+		bool is_long = path.len > SHOWN_MAX;
+
+		hb_fail(err, HB_E_CONFIG, "path \"%.*s%s\": %s",
+		    is_long ? SHOWN_MAX : (int)path.len, path.ptr,
+		    is_long ? "..." : "", why);
 		return -1;
 	}
 	if (paths->nodes[node].path < 0) {

@@ -25,6 +25,7 @@
 #include "hookbridge/clock.h"
 #include "hookbridge/mem.h"
 #include "hookbridge/metric.h"
+#include "hookbridge/utf8.h"
 
 #define LINE_MAX_SIZE 4096
 #define VALUE_MAX 512
@@ -77,46 +78,6 @@ hb_log_enabled(enum hb_log_level level)
 
 /* --- escaping ------------------------------------------------------------- */
 
-/* What the first byte announces; 0 if it cannot be one. */
-static size_t
-utf8_len(unsigned char first)
-{
-	if (first < 0x80)
-		return 1;
-	if (first >> 5 == 0x6)
-		return 2;
-	if (first >> 4 == 0xe)
-		return 3;
-	return first >> 3 == 0x1e ? 4 : 0;
-}
-
-/* Decodes one character of strict UTF-8; returns its length or 0. */
-static size_t
-utf8_next(struct hb_span s, uint32_t *out)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned char *p = (const unsigned char *)s.ptr;
-	size_t len = utf8_len(p[0]);
-	uint32_t c;
-
-	if (len <= 1) {
-		*out = p[0];
-		return len;
-	}
-	if (s.len < len)
-		return 0;
-	c = p[0] & (0xffu >> (len + 1));
-	for (size_t i = 1; i < len; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*out = c;
-	return len;
-}
-
 /* Characters that move a cursor, or hide or reorder text: the general
  * categories Cc and Cf of Unicode 15, and the line and paragraph separators. */
 static const struct {
@@ -142,7 +103,7 @@ static size_t
 escape_one(struct hb_span s, size_t *taken, char out[16])
 {
 	uint32_t c;
-	size_t len = utf8_next(s, &c);
+	size_t len = hb_utf8_next(s, &c);
 
 	*taken = len > 0 ? len : 1;
 	if (len == 0)

@@ -94,13 +94,15 @@ tasks_run(struct hb_task *task)
 static bool
 mailbox_run(struct hb_loop *loop)
 {
-	struct hb_task *task;
+	struct hb_task *first;
+	bool any;
 
 	pthread_mutex_lock(&loop->lock);
-	task = tasks_take(&loop->mailbox);
+	first = tasks_take(&loop->mailbox);
 	pthread_mutex_unlock(&loop->lock);
-	tasks_run(task);
-	return task != NULL;
+	any = first != NULL; /* afterwards first may be freed */
+	tasks_run(first);
+	return any;
 }
 
 static void
@@ -255,7 +257,9 @@ void
 hb_loop_run(struct hb_loop *loop)
 {
 	current = loop;
-	event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	/* A loop that ended unasked would leave a daemon that looks alive. */
+	if (event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+		hb_bug("loop %s: %s", loop->name, strerror(errno));
 	current = NULL;
 }
 

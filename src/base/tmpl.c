@@ -33,11 +33,23 @@ struct compiler {
 
 /* --- compiling ------------------------------------------------------------ */
 
+/* Which character stands at pos, counting from 1: UTF-8's second and later
+ * bytes do not count. */
+static size_t
+character_at(const struct compiler *c, size_t pos)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < pos; i++)
+		n += (c->text.ptr[i] & 0xc0) != 0x80;
+	return n;
+}
+
 static bool
 fail(struct compiler *c, size_t pos, const char *what)
 {
-	return hb_fail(
-	    c->err, HB_E_CONFIG, "at character %zu: %s", pos + 1, what);
+	return hb_fail(c->err, HB_E_CONFIG, "at character %zu: %s",
+	    character_at(c, pos), what);
 }
 
 static void
@@ -79,7 +91,8 @@ compile_variable(struct compiler *c)
 		return fail(c, open, "no name between the braces");
 	part.var = c->resolve(c->arg, part.text, c->err);
 	if (part.var < 0) {
-		hb_error_prefix(c->err, "at character %zu: ", open + 1);
+		hb_error_prefix(
+		    c->err, "at character %zu: ", character_at(c, open));
 		return false;
 	}
 	add(c, part);

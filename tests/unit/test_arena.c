@@ -3,9 +3,12 @@
 #include "hookbridge/arena.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -120,6 +123,35 @@ test_cleanups_run_last_first(void **state)
 	hb_arena_free(NULL);
 }
 
+/* A size whose sum with a header would be small again is refused. */
+static void
+test_absurd_sizes_abort(void **state)
+{
+	(void)state;
+	for (int fault = 0; fault < 3; fault++) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			volatile size_t size = SIZE_MAX - 8;
+			struct hb_arena *arena;
+
+			signal(SIGABRT, SIG_DFL);
+			close(STDERR_FILENO);
+			arena = hb_arena_new(fault == 0 ? size : 0);
+			if (fault == 1)
+				hb_arena_alloc(arena, size);
+			if (fault == 2)
+				hb_arena_calloc(arena, size, 2);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGABRT);
+	}
+}
+
 int
 main(void)
 {
@@ -129,6 +161,7 @@ main(void)
 	    cmocka_unit_test(test_a_large_piece_leaves_the_chunk_in_use),
 	    cmocka_unit_test(test_copies),
 	    cmocka_unit_test(test_cleanups_run_last_first),
+	    cmocka_unit_test(test_absurd_sizes_abort),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

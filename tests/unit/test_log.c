@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,6 +137,16 @@ test_escape(void **state)
 	    {{"\xd8\x9c", 2}, "\\u061c"},     /* Arabic letter mark */
 	    {{"\xef\xbb\xbf", 3}, "\\ufeff"}, /* byte order mark */
 	    {{"\xf3\xa0\x81\x81", 4}, "\\udb40\\udc41"}, /* a tag: U+E0041 */
+	    {{"\xe1\xa0\x8e", 3}, "\\u180e"}, /* Mongolian separator */
+	    {{"\xe2\x81\xa0\xe2\x81\xaf", 6}, "\\u2060\\u206f"},
+	    {{"\xef\xbf\xb9\xef\xbf\xbb", 6}, "\\ufff9\\ufffb"},
+	    {{"\xf0\x91\x82\xbd", 4}, "\\ud804\\udcbd"}, /* Kaithi */
+	    {{"\xf0\x9d\x85\xb3", 4}, "\\ud834\\udd73"}, /* a beam */
+	    /* their neighbours may be shown */
+	    {{" \xc2\xa0\xc2\xac\xc2\xae", 7}, " \xc2\xa0\xc2\xac\xc2\xae"},
+	    {{"\xe2\x80\x8a\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf", 12},
+		"\xe2\x80\x8a\xe2\x80\x90\xe2\x80\xa7\xe2\x80\xaf"},
+	    {{"\xf3\xa0\x82\x80", 4}, "\xf3\xa0\x82\x80"}, /* U+E0080 */
 	    {{"\xf0\x9f\x98\x80", 4}, "\xf0\x9f\x98\x80"},
 	    {{"\xed\x95\x9c", 3}, "\xed\x95\x9c"},
 	    {{"\xc3", 1}, "\\\\xc3"}, /* ends too early */
@@ -327,6 +338,73 @@ test_rate_limit(void **state)
 	assert_int_equal(hb_metric_value(suppressed), 15);
 }
 
+/* --- threads -------------------------------------------------------------- */
+
+#define THREADS 4
+#define RECORDS 500
+
+static void *
+log_many(void *arg)
+{
+	for (int i = 0; i < RECORDS; i++) {
+		hb_log(HB_LOG_INFO, "t.each", HB_F_STR("by", arg),
+		    HB_F_I64("i", i));
+		hb_log_limited(HB_LOG_INFO, "t.rare", HB_F_STR("by", arg));
+	}
+	return NULL;
+}
+
+/* Each record is a line of its own, and none goes uncounted. */
+static void
+test_threads(void **state)
+{
+	static char names[THREADS][2] = {"a", "b", "c", "d"};
+	struct hb_metric *suppressed =
+	    hb_metric_get(HB_M_LOG_SUPPRESSED, "t.rare", NULL, NULL, NULL);
+	char *records = hb_xmalloc(THREADS * RECORDS * 64), *p, *end;
+	int each[THREADS] = {0}, rare = 0;
+	pthread_t threads[THREADS];
+	ssize_t len;
+
+	(void)state;
+	capture_begin();
+	/* As a pipe or a file that is appended to takes it. */
+	fcntl(STDERR_FILENO, F_SETFL, O_APPEND);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, log_many,
+				     names[i]),
+		    0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	len = pread(memory, records, THREADS * RECORDS * 64, 0);
+	capture_end();
+	assert_in_range(len, 1, THREADS * RECORDS * 64 - 1);
+	records[len] = '\0';
+	for (p = records; (end = strchr(p, '\n')) != NULL; p = end + 1) {
+		int thread;
+		char want[64];
+
+		*end = '\0';
+		if (strncmp(p, STAMP "info t.rare by=",
+			strlen(STAMP "info t.rare by=")) == 0) {
+			rare++;
+			continue;
+		}
+		thread = p[strlen(STAMP "info t.each by=")] - 'a';
+		assert_in_range(thread, 0, THREADS - 1);
+		snprintf(want, sizeof(want), STAMP "info t.each by=%c i=%d",
+		    'a' + thread, each[thread]++);
+		assert_string_equal(p, want);
+	}
+	assert_string_equal(p, "");
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(each[i], RECORDS);
+	assert_int_equal(rare, 10); /* the clock stands still */
+	assert_int_equal(
+	    hb_metric_value(suppressed), THREADS * RECORDS - 10);
+	free(records);
+}
+
 int
 main(void)
 {
@@ -340,6 +418,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_journal, freeze, thaw),
 	    cmocka_unit_test_setup_teardown(test_long_records, freeze, thaw),
 	    cmocka_unit_test_setup_teardown(test_rate_limit, freeze, thaw),
+	    cmocka_unit_test_setup_teardown(test_threads, freeze, thaw),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

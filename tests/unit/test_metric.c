@@ -183,6 +183,8 @@ test_every_family(void **state)
 	    [HB_M_DELIVERIES] = 3,
 	    [HB_M_DELIVERY_DURATION] = 1,
 	    [HB_M_DELIVERIES_PENDING] = 2,
+	    [HB_M_KEYS_REPLACED] = 2,
+	    [HB_M_HEADERS_LEFT_OUT] = 2,
 	    [HB_M_DESTINATION_UP] = 2,
 	    [HB_M_SINK_UP] = 1,
 	    [HB_M_SINK_RECONNECTS] = 1,

@@ -117,6 +117,8 @@ static const struct {
     {"{job_id|{x}", "at character 1: a brace inside of braces"},
     {"x{nonsense}", "at character 2: unknown name \"nonsense\""},
     {"{ job_id}", "at character 1: unknown name \" job_id\""},
+    {"\xc3\xa4\xe2\x82\xac{", "at character 3: the brace is not closed"},
+    {"\xf0\x9f\x93\x84{x}", "at character 2: unknown name \"x\""},
 };
 
 static void
