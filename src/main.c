@@ -2,8 +2,10 @@
 /* main.c - the command line, then the daemon
  *
  * Exit codes are those of sysexits(3): 0 done, 1 the configuration is not
- * valid (-t, --dump-config), 64 usage, 69 could not start, 78 not started
- * because of the configuration. */
+ * valid (-t, --dump-config), 64 usage, 66 no configuration file, 69 could not
+ * start, 74 the output could not be written, 77 the configuration file may not
+ * be read, 78 not started because of the configuration. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "hookbridge/cfg.h"
 #include "hookbridge/daemon.h"
@@ -37,7 +40,8 @@ static const char help_text[] =
     "Receives the webhooks of Reducto jobs, verifies them, and publishes each\n"
     "as one event to Kafka topics, Redis streams or files.\n"
     "\n"
-    "  -c, --config FILE    configuration; default $HOOKBRIDGE_CONFIG, else\n"
+    "  -c, --config FILE    configuration, - for stdin; default\n"
+    "                       $HOOKBRIDGE_CONFIG, else\n"
     "                       " DEFAULT_CONFIG "\n"
     "  -t, --test           check the configuration, print every error, exit\n"
     "      --dump-config    print the configuration in force, secrets redacted\n"
@@ -77,6 +81,16 @@ default_config(void)
 	return file != NULL && *file != '\0' ? file : DEFAULT_CONFIG;
 }
 
+/* What was asked for has been printed, but perhaps not written. */
+static int
+finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	fprintf(stderr, "hookbridged: stdout: %s\n", strerror(errno));
+	return EX_IOERR;
+}
+
 static struct options
 parse_options(int argc, char **argv)
 {
@@ -109,10 +123,10 @@ parse_options(int argc, char **argv)
 			break;
 		case OPT_VERSION:
 			puts(PACKAGE_NAME " " PACKAGE_VERSION);
-			exit(EXIT_SUCCESS);
+			exit(finish_output());
 		case 'h':
 			printf("%s%s", usage_text, help_text);
-			exit(EXIT_SUCCESS);
+			exit(finish_output());
 		default: /* getopt has said what is wrong */
 			fputs(usage_text, stderr);
 			exit(EX_USAGE);
@@ -134,6 +148,15 @@ prepare_process(void)
 	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* Why there is no configuration; what is wrong with it has been printed. */
+static int
+status_without(const struct options *opts)
+{
+	if (strcmp(opts->config, "-") != 0 && access(opts->config, R_OK) != 0)
+		return errno == EACCES ? EX_NOPERM : EX_NOINPUT;
+	return opts->action == RUN ? EX_CONFIG : EXIT_FAILURE;
 }
 
 static int
@@ -159,7 +182,7 @@ main(int argc, char **argv)
 	prepare_process();
 	cfg = hb_config_load(opts.config, hb_sink_types(), stderr);
 	if (cfg == NULL)
-		return opts.action == RUN ? EX_CONFIG : EXIT_FAILURE;
+		return status_without(&opts);
 	if (opts.log_level >= 0)
 		cfg->log.level = opts.log_level;
 	hb_log_init((enum hb_log_level)cfg->log.level,
@@ -167,9 +190,11 @@ main(int argc, char **argv)
 	switch (opts.action) {
 	case CHECK:
 		printf("%s: the configuration is valid\n", cfg->file);
+		status = finish_output();
 		break;
 	case DUMP:
 		hb_config_dump(cfg, stdout);
+		status = finish_output();
 		break;
 	case RUN:
 		status = run(cfg);

@@ -98,7 +98,9 @@ struct hb_sink_type {
 	const char *dest_list_key; /* "topics", "streams" */
 	const struct hb_key *target_keys; /* own keys of routes[].to[], or NULL */
 	size_t target_size;
-	/* Checks what a table cannot say. Reports each fault by complain(). */
+	/* Checks what a table cannot say. Reports each fault by complain(); a
+	 * sentence that begins with "warning: " is no error, what stands behind a
+	 * newline is the remedy. */
 	void (*check)(const struct hb_sink_conf *sink,
 	    void (*complain)(void *arg, const char *key, const char *fmt, ...)
 		HB_PRINTF(3, 4),
@@ -233,8 +235,9 @@ struct hb_config {
 	_Atomic unsigned refs;
 };
 
-/* Reads, checks, completes. Faults and warnings go to report, in file order,
- * one line each with an indented remedy where there is one, then the line
+/* Reads, checks, completes; file "-" is stdin. Faults and warnings go to
+ * report, in file order, one line each with an indented remedy where there is
+ * one, then the line
  * "3 errors, 1 warning". NULL when there was an error. types: NULL-terminated,
  * what sinks exist (hb_sink_types()). */
 struct hb_config *hb_config_load(const char *file,

@@ -55,6 +55,7 @@ struct hb_key {
 	 * bring it ("TLS on listeners"). Using it is an error. */
 	const char *later;
 	const char *help; /* one line, for the manual and --dump-config */
+	const char *caution; /* a warning where the key is set, or NULL */
 };
 
 struct hb_strings {
@@ -83,6 +84,7 @@ struct hb_pair {
 	const char *value;
 	/* value came from file: or env:; never shown */
 	bool secret;
+	const char *source; /* "file:kafka.password" where secret: may be shown */
 };
 struct hb_pairs {
 	struct hb_pair *items;

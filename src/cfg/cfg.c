@@ -20,6 +20,7 @@
 #define HOUR_MS (UINT64_C(60) * 60 * 1000)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
+#define MAX_WORKERS 256
 
 #define AT(member) .offset = offsetof(struct hb_config, member)
 
@@ -112,11 +113,11 @@ static const struct hb_key dedup_keys[] = {
 const struct hb_key hb_keys_top[] = {
 	{ "listen", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED | HB_KEY_RESTART,
 	    .help = "a list of addresses: [{address: \"127.0.0.1:8080\"}]" },
-	{ "workers", HB_KEY_UINT, AT(workers), NULL, 1, 256,
+	{ "workers", HB_KEY_UINT, AT(workers), NULL, 1, MAX_WORKERS,
 	    .flags = HB_KEY_RESTART,
 	    .help = "threads that serve requests; default: one for each CPU" },
 	{ "http", HB_KEY_SECTION, AT(http), .sub = http_keys },
-	{ "memory", HB_KEY_SIZE, AT(memory), "256MiB", MIB,
+	{ "memory", HB_KEY_SIZE, AT(memory), "256MiB", MIB, 1024 * GIB,
 	    .help = "bodies and events in flight together" },
 	{ "log", HB_KEY_SECTION, AT(log), .sub = log_keys },
 	{ "user", HB_KEY_CUSTOM, .later = "dropping privileges" },
@@ -127,7 +128,8 @@ const struct hb_key hb_keys_top[] = {
 	    .help = "a map of names to where events go" },
 	{ "routes", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
 	    .help = "a list of rules: which events go to which sinks" },
-	{ "dead_letter", HB_KEY_CUSTOM },
+	{ "dead_letter", HB_KEY_CUSTOM,
+	    .help = "a sink and topic or stream for what cannot be published" },
 	{ "delivery", HB_KEY_SECTION, AT(delivery), .sub = delivery_keys },
 	{ "spool", HB_KEY_CUSTOM, .later = "the disk queue" },
 	{ "dedup", HB_KEY_SECTION, AT(dedup), .sub = dedup_keys },
@@ -148,11 +150,13 @@ static uint64_t
 cpu_count(void)
 {
 	cpu_set_t set;
+	uint64_t count;
 
 	CPU_ZERO(&set);
 	if (sched_getaffinity(0, sizeof(set), &set) != 0)
 		return 1;
-	return (uint64_t)CPU_COUNT(&set);
+	count = (uint64_t)CPU_COUNT(&set);
+	return count < MAX_WORKERS ? count : MAX_WORKERS;
 }
 
 static void
@@ -183,6 +187,7 @@ load_all(struct hb_load *ld)
 		cfg->workers = cpu_count();
 	load_with(ld, "listen", hb_load_listen);
 	load_with(ld, "endpoints", hb_load_endpoints);
+	hb_collect_labels(ld);
 	load_with(ld, "sinks", hb_load_sinks);
 	load_with(ld, "routes", hb_load_routes);
 	load_with(ld, "dead_letter", load_dead_letter);
@@ -201,7 +206,8 @@ new_config(const char *file)
 	struct hb_json_paths *paths = hb_json_paths_new();
 
 	cfg->arena = arena;
-	cfg->file = hb_arena_strdup(arena, file);
+	cfg->file = hb_arena_strdup(arena,
+	    strcmp(file, "-") == 0 ? "stdin" : file);
 	cfg->metadata_paths = paths;
 	hb_arena_on_free(arena, on_free_paths, paths);
 	atomic_init(&cfg->refs, 1);
@@ -216,7 +222,7 @@ hb_config_load(const char *file, const struct hb_sink_type *const *types,
 	struct hb_load ld = { .cfg = cfg,
 		.arena = cfg->arena,
 		.scratch = hb_arena_new(65536),
-		.report = hb_report_new(file),
+		.report = hb_report_new(cfg->file),
 		.types = types,
 		.paths = (struct hb_json_paths *)cfg->metadata_paths };
 	struct hb_span text = hb_source_read(&ld, file);

@@ -15,6 +15,14 @@
 
 #define MAX_LABEL 128
 
+const struct hb_key hb_keys_channel[] = {
+	{ .name = "template", .type = HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
+	    .help = "such as \"{metadata.environment}\"" },
+	{ .name = "values", .type = HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
+	    .help = "a list of what it may become" },
+	{ .name = NULL },
+};
+
 /* A label is what Svix takes for a channel. */
 static bool
 is_label(const char *text)
@@ -35,14 +43,22 @@ check_label(struct hb_load *ld, const struct hb_node *node, const char *label)
 		    "a label of 1 to 128 letters, digits and \"-_.:+\"");
 }
 
+/* One-to-one with the nodes, so that one is "" after a fault. */
 static void
 read_labels(struct hb_load *ld, const struct hb_node *node,
     struct hb_strings *out)
 {
-	if (!hb_read_texts(ld, node, out))
-		return;
-	for (size_t i = 0; i < out->count; i++)
-		check_label(ld, hb_node_child(node, i), out->items[i]);
+	out->count = hb_node_item_count(node);
+	out->items = hb_arena_calloc(ld->arena, out->count, sizeof(char *));
+	if (out->count == 0)
+		hb_report_expected(ld->report, node, "at least one label");
+	for (size_t i = 0; i < out->count; i++) {
+		const struct hb_node *item = hb_node_item(node, i);
+
+		out->items[i] = "";
+		if (hb_read_text(ld, item, &out->items[i]))
+			check_label(ld, item, out->items[i]);
+	}
 }
 
 /* {template: …, values: […]} */
@@ -50,17 +66,10 @@ static void
 read_pair(struct hb_load *ld, const struct hb_node *map,
     struct hb_channel_conf *channel)
 {
-	static const struct hb_key keys[] = {
-		{ .name = "template", .type = HB_KEY_CUSTOM,
-		    .flags = HB_KEY_REQUIRED },
-		{ .name = "values", .type = HB_KEY_CUSTOM,
-		    .flags = HB_KEY_REQUIRED },
-		{ .name = NULL },
-	};
 	const struct hb_node *tmpl = hb_node_get(map, "template");
 	const struct hb_node *values = hb_node_get(map, "values");
 
-	hb_keys_fill(ld, map, keys, channel);
+	hb_keys_fill(ld, map, hb_keys_channel, channel);
 	if (tmpl != NULL)
 		channel->label = hb_read_tmpl(ld, tmpl, HB_VARS_SIGNED);
 	if (values != NULL)
@@ -68,6 +77,13 @@ read_pair(struct hb_load *ld, const struct hb_node *map,
 	if (channel->label != NULL && hb_tmpl_is_static(channel->label))
 		hb_report_expected(ld->report, tmpl,
 		    "a template such as \"{metadata.environment}\"");
+}
+
+/* {metadata.environment} without quotes; its reader says so. */
+static bool
+is_unquoted(const struct hb_node *map)
+{
+	return map->first != NULL && map->first->kind == HB_NODE_NULL;
 }
 
 /* Returns whether it takes its values from channel_values. */
@@ -108,18 +124,17 @@ hb_load_channels(struct hb_load *ld, const struct hb_node *endpoint_node,
 	if (values != NULL)
 		read_labels(ld, values, &shared);
 	if (list != NULL && list->kind != HB_NODE_BROKEN) {
-		size_t count = list->kind == HB_NODE_LIST ? list->count : 1;
+		size_t count = hb_node_item_count(list);
 
 		endpoint->channels = hb_arena_calloc(ld->arena, count,
 		    sizeof(*endpoint->channels));
 		endpoint->channel_count = count;
 	}
 	for (size_t i = 0; i < endpoint->channel_count; i++) {
-		const struct hb_node *node = hb_node_child(list, i);
+		const struct hb_node *node = hb_node_item(list, i);
 		struct hb_channel_conf *channel = &endpoint->channels[i];
 
-		if (node->kind == HB_NODE_MAP && node->first != NULL &&
-		    node->first->kind != HB_NODE_NULL)
+		if (node->kind == HB_NODE_MAP && !is_unquoted(node))
 			read_pair(ld, node, channel);
 		else
 			is_used |= read_short(ld, node, values, &shared,

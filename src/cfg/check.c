@@ -10,6 +10,9 @@
 
 #define MINUTE_MS (UINT64_C(60) * 1000)
 #define KAFKA_ACK_MIN_MS 1500
+/* Svix's two times: for an answer, and until it closes an idle connection. */
+#define SENDER_GIVES_UP_MS 15000
+#define SENDER_CLOSES_MS 20000
 
 /* --- limits --------------------------------------------------------------- */
 
@@ -25,12 +28,25 @@ setting(struct hb_load *ld, const char *section, const char *key)
 	return map != NULL ? map : ld->root;
 }
 
+/* What is wrong with two settings together may stand at either, or at none
+ * where both have their defaults: the sentence names them and the value. */
+static void
+refuse_duration(struct hb_load *ld, const struct hb_node *node,
+    uint64_t got_ms, const char *what, uint64_t than_ms, const char *why)
+{
+	char got[HB_VALUE_SIZE], than[HB_VALUE_SIZE];
+
+	hb_value_print_duration(got_ms, got);
+	hb_value_print_duration(than_ms, than);
+	hb_report_error(ld->report, node, "expected %s %s (%s), got %s", what,
+	    than, why, got);
+}
+
 static void
 check_dedup(struct hb_load *ld)
 {
 	const struct hb_config *cfg = ld->cfg;
 	uint64_t tolerance = 0, least;
-	char shown[HB_VALUE_SIZE];
 
 	for (size_t i = 0; i < cfg->endpoint_count; i++)
 		if (cfg->endpoints[i].mode == HB_MODE_SVIX &&
@@ -40,9 +56,18 @@ check_dedup(struct hb_load *ld)
 	least = 2 * tolerance + MINUTE_MS;
 	if (tolerance == 0 || cfg->dedup.window_ms >= least)
 		return;
-	hb_value_print_duration(least, shown);
-	hb_report_expected(ld->report, setting(ld, "dedup", "window"),
-	    "at least %s (twice the longest tolerance and a minute)", shown);
+	refuse_duration(ld, setting(ld, "dedup", "window"),
+	    cfg->dedup.window_ms, "a dedup.window of at least", least,
+	    "twice the longest tolerance and a minute");
+}
+
+static bool
+has_svix(const struct hb_config *cfg)
+{
+	for (size_t i = 0; i < cfg->endpoint_count; i++)
+		if (cfg->endpoints[i].mode == HB_MODE_SVIX)
+			return true;
+	return false;
 }
 
 static bool
@@ -61,34 +86,43 @@ check_delivery(struct hb_load *ld)
 	const struct hb_config *cfg = ld->cfg;
 	const struct hb_delivery_conf *delivery = &cfg->delivery;
 	const struct hb_node *ack = setting(ld, "delivery", "ack_timeout");
-	char shown[HB_VALUE_SIZE];
 
-	if (delivery->ack_timeout_ms >= delivery->hard_timeout_ms) {
-		hb_value_print_duration(delivery->hard_timeout_ms, shown);
-		hb_report_error(ld->report, ack,
-		    "expected ack_timeout below hard_timeout (%s)", shown);
-	}
+	if (delivery->ack_timeout_ms >= delivery->hard_timeout_ms)
+		refuse_duration(ld, ack, delivery->ack_timeout_ms,
+		    "an ack_timeout below", delivery->hard_timeout_ms,
+		    "the hard_timeout");
+	if (delivery->hard_timeout_ms >= SENDER_GIVES_UP_MS && has_svix(cfg))
+		hb_report_warn(ld->report,
+		    setting(ld, "delivery", "hard_timeout"),
+		    "Svix waits 15s for an answer: what is confirmed later is "
+		    "sent again");
 	if (has_kafka(cfg) && delivery->ack_timeout_ms < KAFKA_ACK_MIN_MS)
-		hb_report_expected(ld->report, ack,
-		    "at least 1500ms where a sink is of type kafka (a message "
-		    "must expire 1200ms earlier)");
+		refuse_duration(ld, ack, delivery->ack_timeout_ms,
+		    "an ack_timeout of at least", KAFKA_ACK_MIN_MS,
+		    "to Kafka, messages must expire 1200ms earlier");
 }
 
 static void
 check_http(struct hb_load *ld)
 {
+	const struct hb_node *memory = hb_node_get(ld->root, "memory");
 	const struct hb_config *cfg = ld->cfg;
 	char shown[HB_VALUE_SIZE];
 
 	if (cfg->http.target_size >= cfg->http.head_size)
 		hb_report_error(ld->report, setting(ld, "http", "target_size"),
-		    "expected target_size below head_size");
+		    "expected a target_size below the head_size");
+	if (cfg->http.idle_timeout_ms <= SENDER_CLOSES_MS && has_svix(cfg))
+		hb_report_warn(ld->report, setting(ld, "http", "idle_timeout"),
+		    "Svix closes idle connections after 20s: what closes them "
+		    "earlier may cross a webhook on its way");
 	if (cfg->http.body_size <= cfg->memory / 4)
 		return;
 	hb_value_print_size(cfg->memory / 4, shown);
-	hb_report_warn(ld->report, setting(ld, "memory", ""),
-	    "bodies not yet verified may hold a quarter, %s: larger ones are "
-	    "always refused, whatever http.body_size says", shown);
+	hb_report_warn(ld->report, memory != NULL ? memory
+		: setting(ld, "http", "body_size"),
+	    "bodies not yet verified may hold a quarter of memory, %s: larger "
+	    "ones are refused, whatever http.body_size says", shown);
 }
 
 void
@@ -158,111 +192,6 @@ check_path(struct hb_load *ld, const struct hb_node *map,
 	}
 }
 
-/* --- channels ------------------------------------------------------------- */
-
-/* One label that an endpoint may give, and where the file says so. */
-struct label {
-	const struct hb_endpoint_conf *endpoint;
-	const struct hb_node *node;
-	const char *text;
-};
-
-struct labels {
-	struct label *items;
-	size_t count;
-};
-
-static size_t
-count_labels(const struct hb_config *cfg)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < cfg->endpoint_count; i++)
-		for (size_t j = 0; j < cfg->endpoints[i].channel_count; j++)
-			count += 1 + cfg->endpoints[i].channels[j].values.count;
-	return count;
-}
-
-static void
-collect_channel(struct hb_load *ld, struct labels *labels,
-    const struct hb_endpoint_conf *endpoint, const struct hb_node *map,
-    size_t index)
-{
-	const struct hb_channel_conf *channel = &endpoint->channels[index];
-	const struct hb_node *node =
-	    hb_node_child(hb_node_get(map, "channels"), index);
-	const struct hb_node *values = hb_node_get(node, "values");
-
-	if (channel->label == NULL)
-		return;
-	if (hb_tmpl_is_static(channel->label)) {
-		labels->items[labels->count++] = (struct label){ endpoint, node,
-			hb_tmpl_constant(ld, channel->label) };
-		return;
-	}
-	if (values == NULL)
-		values = hb_node_get(map, "channel_values");
-	for (size_t i = 0; i < channel->values.count; i++)
-		labels->items[labels->count++] = (struct label){ endpoint,
-			hb_node_child(values, i), channel->values.items[i] };
-}
-
-static void
-collect_labels(struct hb_load *ld, const struct hb_node *endpoints,
-    struct labels *labels)
-{
-	const struct hb_config *cfg = ld->cfg;
-
-	labels->items = hb_arena_calloc(ld->scratch, count_labels(cfg),
-	    sizeof(*labels->items));
-	for (size_t i = 0; i < cfg->endpoint_count; i++) {
-		const struct hb_endpoint_conf *endpoint = &cfg->endpoints[i];
-
-		if (endpoint->mode == HB_MODE_DISABLED)
-			continue;
-		for (size_t j = 0; j < endpoint->channel_count; j++)
-			collect_channel(ld, labels, endpoint,
-			    hb_node_child(endpoints, i), j);
-	}
-}
-
-/* A label that two endpoints give lets the holder of one secret send what
- * looks like the other's, unless the routes look at the endpoint too. */
-static void
-check_label(struct hb_load *ld, const struct labels *labels, size_t index)
-{
-	const struct label *label = &labels->items[index];
-
-	for (size_t i = 0; i < index; i++) {
-		const struct label *other = &labels->items[i];
-		const struct hb_route_conf *route;
-
-		if (other->endpoint == label->endpoint ||
-		    strcmp(other->text, label->text) != 0)
-			continue;
-		route = hb_route_trusting_label(ld->cfg, label->text);
-		if (route == NULL)
-			return;
-		hb_report_expected(ld->report, label->node,
-		    "a channel of its own (endpoint \"%s\" has it too, and "
-		    "route \"%s\" goes by it alone)", other->endpoint->name,
-		    route->name);
-		hb_report_remedy(ld->report,
-		    "rename it, or let the route test the endpoint as well");
-		return;
-	}
-}
-
-static void
-check_labels(struct hb_load *ld, const struct hb_node *endpoints)
-{
-	struct labels labels = { NULL, 0 };
-
-	collect_labels(ld, endpoints, &labels);
-	for (size_t i = 1; i < labels.count; i++)
-		check_label(ld, &labels, i);
-}
-
 /* --- endpoints ------------------------------------------------------------ */
 
 static void
@@ -281,16 +210,30 @@ check_exposure(struct hb_load *ld, const struct hb_node *map,
 	    "listen on 127.0.0.1 behind a proxy that does TLS");
 }
 
+static void
+check_any_enabled(struct hb_load *ld, const struct hb_node *map)
+{
+	const struct hb_config *cfg = ld->cfg;
+
+	for (size_t i = 0; i < cfg->endpoint_count; i++)
+		if (cfg->endpoints[i].mode != HB_MODE_DISABLED)
+			return;
+	if (cfg->endpoint_count > 0 && hb_report_errors(ld->report) == 0)
+		hb_report_warn(ld->report, map,
+		    "every endpoint is disabled: nothing is received");
+}
+
 void
 hb_check_endpoints(struct hb_load *ld)
 {
 	const struct hb_node *map = hb_node_get(ld->root, "endpoints");
 
+	check_any_enabled(ld, map);
 	for (size_t i = 0; i < ld->cfg->endpoint_count; i++) {
 		const struct hb_node *node = hb_node_child(map, i);
 
 		check_path(ld, node, &ld->cfg->endpoints[i]);
 		check_exposure(ld, node, &ld->cfg->endpoints[i]);
 	}
-	check_labels(ld, map);
+	hb_check_labels(ld);
 }

@@ -199,7 +199,7 @@ check_targets(struct hb_load *ld, const struct hb_node *routes)
 		    hb_node_get(hb_node_child(routes, i), "to");
 
 		for (size_t j = 0; j < route->to_count; j++)
-			check_target(ld, hb_node_child(to, j), route,
+			check_target(ld, hb_node_item(to, j), route,
 			    route->to[j], owners);
 	}
 }
@@ -260,6 +260,78 @@ check_reach(struct hb_load *ld, const struct hb_node *routes)
 	}
 }
 
+/* --- what leads nowhere --------------------------------------------------- */
+
+static bool
+leads_to(const struct hb_target_conf *target, const struct hb_sink_conf *sink)
+{
+	return target != NULL && target->sink == sink;
+}
+
+static bool
+is_used(const struct hb_config *cfg, const struct hb_sink_conf *sink)
+{
+	for (size_t i = 0; i < cfg->route_count; i++)
+		for (size_t j = 0; j < cfg->routes[i].to_count; j++)
+			if (leads_to(cfg->routes[i].to[j], sink))
+				return true;
+	return leads_to(cfg->dead_letter, sink);
+}
+
+/* Two sinks that are one destination each, the same one: a file. */
+static void
+check_repeated(struct hb_load *ld, const struct hb_node *node,
+    const struct hb_sink_conf *sink)
+{
+	for (unsigned i = 0; i < sink->index; i++) {
+		const struct hb_sink_conf *other = &ld->cfg->sinks[i];
+
+		if (sink->type == NULL || sink->type != other->type ||
+		    sink->type->dest_key != NULL ||
+		    ld->sink_is_faulty[sink->index] ||
+		    !hb_keys_equal(sink->type->keys, sink->conf, other->conf))
+			continue;
+		hb_report_error(ld->report, node,
+		    "expected a %s of its own, sink \"%s\" has the same",
+		    sink->type->name, other->name);
+		return;
+	}
+}
+
+static void
+check_sinks(struct hb_load *ld)
+{
+	const struct hb_node *map = hb_node_get(ld->root, "sinks");
+	const struct hb_config *cfg = ld->cfg;
+
+	for (size_t i = 0; i < cfg->sink_count; i++)
+		check_repeated(ld, hb_node_child(map, i), &cfg->sinks[i]);
+	if (hb_report_errors(ld->report) > 0)
+		return; /* faulty routes lead nowhere: say no more */
+	for (size_t i = 0; i < cfg->sink_count; i++)
+		if (!is_used(cfg, &cfg->sinks[i]))
+			hb_report_warn(ld->report, hb_node_child(map, i),
+			    "no route leads here");
+}
+
+/* Events that match no route need somewhere to go. */
+static void
+check_unrouted(struct hb_load *ld, const struct hb_node *routes)
+{
+	const struct hb_config *cfg = ld->cfg;
+
+	if (cfg->dead_letter != NULL || cfg->route_count == 0)
+		return;
+	for (size_t i = 0; i < cfg->route_count; i++)
+		if (cfg->routes[i].when_count == 0)
+			return;
+	hb_report_warn(ld->report, routes,
+	    "an event that matches none of them is answered 503, again and "
+	    "again: there is no default and no dead_letter");
+	hb_report_remedy(ld->report, "add a route with default: true, or "
+	    "dead_letter: {sink: ...}");
+}
+
 void
 hb_check_routes(struct hb_load *ld)
 {
@@ -269,4 +341,6 @@ hb_check_routes(struct hb_load *ld)
 		check_name(ld, hb_node_child(routes, i), &ld->cfg->routes[i]);
 	check_reach(ld, routes);
 	check_targets(ld, routes);
+	check_unrouted(ld, routes);
+	check_sinks(ld);
 }

@@ -23,10 +23,12 @@ struct uses {
 
 /* SHA-256, hexadecimal, of what stands behind whsec_ or whpk_ in examples of
  * the Svix and Standard Webhooks documentation, in their libraries' tests, and
- * in tests/vectors. */
+ * in tests/unit/vectors; and of the token in tests/samples. */
 static const char *const published[] = {
 	"0c47dd30c7da14ce8078bc4647421221"
 	"87d516456e901ac0c3006dabcec0f743",
+	"0dc517be260e937ba9eea2726bb948c7"
+	"b3c9bef6077827f0a8b50035a34f8235",
 	"21ed4e2c6e0a7e463ab7d3538d89e106"
 	"aa224e7375ba6d4caebb4a2c8f268237",
 	"25134bdc72c5e5643404500bcd4ef5f7"
@@ -81,7 +83,7 @@ collect_list(struct uses *uses, const struct hb_node *node,
 	for (size_t i = 0; node != NULL && i < secrets->count; i++)
 		if (secrets->items[i] != NULL)
 			uses->items[uses->count++] = (struct use){
-				hb_node_child(node, i),
+				hb_node_item(node, i),
 				without_prefix(secrets->items[i])
 			};
 }

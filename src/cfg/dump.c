@@ -114,6 +114,8 @@ put_number(const struct dump *d, const struct hb_key *key, uint64_t value)
 {
 	char text[HB_VALUE_SIZE];
 
+	if (value == 0 && key->min > 0)
+		return; /* absent */
 	if (key->type == HB_KEY_SIZE)
 		hb_value_print_size(value, text);
 	else if (key->type == HB_KEY_DURATION)
@@ -154,10 +156,16 @@ put_strings(const struct dump *d, const struct hb_key *key,
 }
 
 static void
+put_source(const struct dump *d, const char *source, size_t len)
+{
+	put_text(d, source);
+	fprintf(d->out, "  # %zu bytes\n", len);
+}
+
+static void
 put_secret(const struct dump *d, const struct hb_secret *secret)
 {
-	put_text(d, secret->source);
-	fprintf(d->out, "  # %zu bytes\n", secret->len);
+	put_source(d, secret->source, secret->len);
 }
 
 static void
@@ -195,7 +203,7 @@ is_public(const struct dump *d, const struct hb_pair *pair)
 {
 	const char *const *name = d->public_properties;
 
-	if (pair->secret || name == NULL)
+	if (name == NULL)
 		return false;
 	while (*name != NULL && strcmp(*name, pair->name) != 0)
 		name++;
@@ -211,6 +219,12 @@ put_pairs(struct dump *d, const char *name, const struct hb_pairs *pairs)
 	for (size_t i = 0; i < pairs->count; i++) {
 		const struct hb_pair *pair = &pairs->items[i];
 
+		if (pair->secret) {
+			put_name(d, pair->name);
+			fputc(' ', d->out);
+			put_source(d, pair->source, strlen(pair->value));
+			continue;
+		}
 		if (is_public(d, pair)) {
 			put_member(d, pair->name, pair->value);
 			continue;
@@ -301,14 +315,16 @@ put_token(struct dump *d, const struct hb_token_conf *token)
 		[HB_TOKEN_QUERY] = "query.",
 		[HB_TOKEN_PATH] = "path",
 		[HB_TOKEN_METADATA] = "metadata." };
-	char in[1200];
+	char *in;
 
 	if (token->in == HB_TOKEN_NONE)
 		return;
-	snprintf(in, sizeof(in), "%s%s", words[token->in],
-	    token->name != NULL ? token->name : "");
+	if (asprintf(&in, "%s%s", words[token->in],
+		token->name != NULL ? token->name : "") < 0)
+		hb_bug("no text for token.in");
 	open_section(d, "token");
 	put_member(d, "in", in);
+	free(in);
 	put_keys(d, hb_keys_token, token);
 	d->depth--;
 }
@@ -429,8 +445,7 @@ put_when(struct dump *d, const struct hb_route_conf *route)
 	d->depth--;
 }
 
-/* Sink, name and list of names, settings of the type; the first line of an
- * item is for the caller to begin. */
+/* Name and list of names. */
 static void
 put_destination(struct dump *d, const struct hb_target_conf *target)
 {
@@ -446,17 +461,20 @@ put_destination(struct dump *d, const struct hb_target_conf *target)
 		}
 		fputs("]\n", d->out);
 	}
-	if (type->target_keys != NULL)
-		put_keys(d, type->target_keys, target->settings);
 }
 
 static void
 put_target(struct dump *d, const struct hb_target_conf *target)
 {
-	fprintf(d->out, "%*s- sink: %s\n", d->depth * 2, "",
-	    target->sink->name);
+	const struct hb_key *settings = target->sink->type->target_keys;
+
+	fprintf(d->out, "%*s- sink: ", d->depth * 2, "");
+	put_text(d, target->sink->name);
+	fputc('\n', d->out);
 	d->depth++;
 	put_destination(d, target);
+	if (settings != NULL)
+		put_keys(d, settings, target->settings);
 	put_template(d, "key", target->key);
 	put_keys(d, hb_keys_target, target);
 	if (target->header_count > 0) {

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
 #include "hookbridge/svix_key.h"
 #include "load.h"
-#include "near.h"
 #include "values.h"
 
 #define TOKEN_SEGMENT "{token}"
@@ -18,10 +18,8 @@
 #define MAX_SECRETS 8
 #define MANY_SECRETS 3
 
-#define ALNUM                              \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZ"       \
-	"abcdefghijklmnopqrstuvwxyz"       \
-	"0123456789"
+#define ALPHA "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define ALNUM ALPHA "0123456789"
 #define PATH_CHARS ALNUM "/-._~!$&'()*+,;=:@%"
 #define SCHEME_CHARS ALNUM "+-."
 #define URI_CHARS ALNUM "+-.:/?#[]@!$&'()*,;=_~%"
@@ -61,13 +59,16 @@ const struct hb_key hb_keys_endpoint[] = {
 	{ "tolerance", HB_KEY_DURATION, AT(tolerance_ms), "5m", 1000, DAY_MS,
 	    .help = "how far a signed time may be off" },
 	{ "token", HB_KEY_SECTION, AT(token), .sub = hb_keys_token },
-	{ "allow", HB_KEY_CIDRS, AT(allow), .max = 1024,
+	{ "allow", HB_KEY_CIDRS, AT(allow), .min = 1, .max = 1024,
 	    .help = "addresses that may post here" },
-	{ "channels", HB_KEY_CUSTOM },
-	{ "channel_values", HB_KEY_CUSTOM },
+	{ "channels", HB_KEY_CUSTOM,
+	    .help = "labels of its events, or templates" },
+	{ "channel_values", HB_KEY_CUSTOM,
+	    .help = "what a templated channel may become" },
 	{ "source", HB_KEY_STRING, AT(source), NULL, 1, 1024,
 	    .help = "the CloudEvents source" },
-	{ "job_type", HB_KEY_CUSTOM },
+	{ "job_type", HB_KEY_CUSTOM,
+	    .help = "a template; default: inferred from the result" },
 	{ "body_size", HB_KEY_SIZE, AT(body_size), NULL, 1, GIB,
 	    .help = "largest body" },
 	{ "metadata_size", HB_KEY_SIZE, AT(metadata_size), "64KiB", 1, GIB,
@@ -187,7 +188,7 @@ read_plain_token(struct hb_load *ld, const struct hb_node *node,
 	}
 	hb_report_expected(ld->report, node,
 	    "bearer, basic, path, query.NAME or metadata.PATH");
-	hb_near_remedy(&near, ld->report);
+	hb_report_near(ld->report, &near);
 }
 
 static void
@@ -206,33 +207,59 @@ load_token(struct hb_load *ld, const struct hb_node *map,
 		read_query_token(ld, in, token, text + strlen("query."));
 	else
 		read_plain_token(ld, in, token, text);
-	if (token->in == HB_TOKEN_BASIC && user == NULL)
+	if (token->in == HB_TOKEN_BASIC && user == NULL) {
 		hb_report_missing(ld->report, map, "user");
-	else if (token->in == HB_TOKEN_BASIC && token->user != NULL &&
-	    strchr(token->user, ':') != NULL)
-		hb_report_expected(ld->report, user,
-		    "a user name without a colon");
-	else if (token->in != HB_TOKEN_BASIC && user != NULL)
+		hb_report_remedy(ld->report,
+		    "user: the name that the sender gives with the token");
+	} else if (token->in == HB_TOKEN_BASIC && token->user != NULL &&
+	    strchr(token->user, ':') != NULL) {
+		/* Not shown: behind the colon may stand the password. */
+		hb_report_error(ld->report, user,
+		    "expected a user name without a colon");
+	} else if (token->in != HB_TOKEN_BASIC && user != NULL) {
 		hb_report_name_error(ld->report, user,
 		    "only a token in basic has a user");
+	}
+}
+
+static bool
+has_control(const struct hb_secret *secret)
+{
+	for (size_t i = 0; i < secret->len; i++)
+		if (secret->data[i] < ' ' || secret->data[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static void
+check_token(struct hb_load *ld, const struct hb_node *node,
+    const struct hb_secret *secret)
+{
+	const char *source = hb_report_quote(ld->report, secret->source);
+
+	if (secret->len < MIN_TOKEN) {
+		hb_report_error(ld->report, node,
+		    "expected a token of at least %d bytes, \"%s\" has %zu",
+		    MIN_TOKEN, source, secret->len);
+		hb_report_remedy(ld->report,
+		    "make one: head -c 24 /dev/urandom | base64");
+	} else if (has_control(secret)) {
+		hb_report_error(ld->report, node,
+		    "expected a token on one line, \"%s\" has several or "
+		    "holds control characters", source);
+		hb_report_remedy(ld->report,
+		    "several tokens are a list of several files");
+	}
 }
 
 static void
 check_tokens(struct hb_load *ld, const struct hb_node *node,
     const struct hb_secrets *secrets)
 {
-	for (size_t i = 0; i < secrets->count; i++) {
-		const struct hb_secret *secret = secrets->items[i];
-
-		if (secret == NULL || secret->len >= MIN_TOKEN)
-			continue;
-		hb_report_error(ld->report, hb_node_child(node, i),
-		    "expected a token of at least %d bytes, \"%s\" has %zu",
-		    MIN_TOKEN, hb_report_quote(ld->report, secret->source),
-		    secret->len);
-		hb_report_remedy(ld->report,
-		    "make one: head -c 24 /dev/urandom | base64");
-	}
+	for (size_t i = 0; i < secrets->count; i++)
+		if (secrets->items[i] != NULL)
+			check_token(ld, hb_node_item(node, i),
+			    secrets->items[i]);
 }
 
 /* --- signing keys --------------------------------------------------------- */
@@ -276,7 +303,7 @@ load_keys(struct hb_load *ld, const struct hb_node *node,
 	for (size_t i = 0; i < secrets->count; i++)
 		if (secrets->items[i] != NULL)
 			endpoint->svix_keys[i] = load_key(ld,
-			    hb_node_child(node, i), secrets->items[i]);
+			    hb_node_item(node, i), secrets->items[i]);
 }
 
 /* --- modes ---------------------------------------------------------------- */
@@ -298,12 +325,12 @@ check_svix(struct hb_load *ld, const struct hb_node *map)
 }
 
 static void
-check_direct(struct hb_load *ld, const struct hb_node *map)
+check_direct(struct hb_load *ld, const struct hb_node *map,
+    struct hb_endpoint_conf *endpoint)
 {
 	const struct hb_node *secrets = hb_node_get(map, "secrets");
+	const struct hb_node *tolerance = hb_node_get(map, "tolerance");
 	const struct hb_node *allow = hb_node_get(map, "allow");
-	bool allows_all =
-	    allow == NULL || (allow->kind == HB_NODE_LIST && allow->count == 0);
 
 	if (secrets != NULL) {
 		hb_report_name_error(ld->report, secrets,
@@ -311,10 +338,40 @@ check_direct(struct hb_load *ld, const struct hb_node *map)
 		hb_report_remedy(ld->report,
 		    "its secret is a token: token: {in: bearer, secret: ...}");
 	}
-	if (hb_node_get(map, "token") == NULL && allows_all)
+	if (tolerance != NULL)
+		hb_report_warn(ld->report, tolerance,
+		    "not used: mode direct has no signed time");
+	endpoint->tolerance_ms = 0;
+	if (hb_node_get(map, "token") != NULL)
+		return;
+	if (allow != NULL)
+		hb_report_warn(ld->report, allow,
+		    "without a token, whoever has one of these addresses can "
+		    "post here");
+	else
 		hb_report_name_error(ld->report, map,
 		    "expected a token or an allow list, got neither: anybody "
 		    "could post here");
+}
+
+/* disabled is the default, so that it is easily left on by mistake. */
+static void
+check_disabled(struct hb_load *ld, const struct hb_node *map)
+{
+	if (map->kind != HB_NODE_MAP || hb_node_get(map, "mode") != NULL)
+		return;
+	hb_report_warn(ld->report, map,
+	    "it has no mode, which means disabled: webhooks are answered 404");
+	hb_report_remedy(ld->report, "mode: svix, direct, or disabled if meant");
+}
+
+static void
+warn_of_many(struct hb_load *ld, const struct hb_node *node, size_t count)
+{
+	if (node != NULL && count > MANY_SECRETS)
+		hb_report_warn(ld->report, node,
+		    "%zu secrets: each costs time for every webhook; remove "
+		    "those that are no longer used", count);
 }
 
 static void
@@ -328,15 +385,15 @@ check_mode(struct hb_load *ld, const struct hb_node *map,
 	if (endpoint->mode == HB_MODE_SVIX)
 		check_svix(ld, map);
 	if (endpoint->mode == HB_MODE_DIRECT)
-		check_direct(ld, map);
+		check_direct(ld, map, endpoint);
+	if (endpoint->mode == HB_MODE_DISABLED)
+		check_disabled(ld, map);
 	if (secrets != NULL && endpoint->mode != HB_MODE_DIRECT)
 		load_keys(ld, secrets, endpoint);
 	if (tokens != NULL)
 		check_tokens(ld, tokens, &endpoint->token.secrets);
-	if (secrets != NULL && endpoint->secrets.count > MANY_SECRETS)
-		hb_report_warn(ld->report, secrets,
-		    "%zu secrets: each costs time for every webhook; remove "
-		    "those that are no longer used", endpoint->secrets.count);
+	warn_of_many(ld, secrets, endpoint->secrets.count);
+	warn_of_many(ld, tokens, endpoint->token.secrets.count);
 }
 
 /* --- the rest ------------------------------------------------------------- */
@@ -354,7 +411,8 @@ check_source(struct hb_load *ld, const struct hb_node *node,
 		return;
 	}
 	scheme = strspn(source, SCHEME_CHARS);
-	if (scheme == 0 || source[scheme] != ':' || source[scheme + 1] == '\0' ||
+	if (strspn(source, ALPHA) == 0 || source[scheme] != ':' ||
+	    source[scheme + 1] == '\0' ||
 	    strspn(source, URI_CHARS) != strlen(source))
 		hb_report_expected(ld->report, node,
 		    "an absolute URI such as https://example.com/reducto");
@@ -411,6 +469,9 @@ hb_load_endpoints(struct hb_load *ld, const struct hb_node *map)
 	if (map->kind == HB_NODE_BROKEN ||
 	    !hb_is_map(ld, map, "names to endpoints"))
 		return;
+	if (map->count == 0)
+		hb_report_error(ld->report, map,
+		    "expected at least one endpoint, got none");
 	cfg->endpoints =
 	    hb_arena_calloc(ld->arena, map->count, sizeof(*cfg->endpoints));
 	cfg->endpoint_count = map->count;

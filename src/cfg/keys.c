@@ -11,8 +11,8 @@
  * written. */
 #include <string.h>
 
+#include "hookbridge/near.h"
 #include "load.h"
-#include "near.h"
 #include "read.h"
 #include "values.h"
 
@@ -117,7 +117,7 @@ suggest(struct hb_load *ld, const char *name, const struct hb_key_set *sets,
 			comma = ", ";
 		}
 	if (near.best != NULL)
-		hb_near_remedy(&near, ld->report);
+		hb_report_near(ld->report, &near);
 	else
 		hb_report_remedy(ld->report, "known here: %s", known);
 }
@@ -139,7 +139,12 @@ apply_member(struct hb_load *ld, const struct hb_node *node,
 		hb_report_name_error(ld->report, node,
 		    "not supported yet (%s)", key->later);
 	} else if (set->conf != NULL) {
+		unsigned errors = hb_report_errors(ld->report);
+
 		readers[key->type](ld, key, node, field_of(key, set->conf));
+		if (key->caution != NULL &&
+		    hb_report_errors(ld->report) == errors)
+			hb_report_warn(ld->report, node, "%s", key->caution);
 	}
 }
 
@@ -163,10 +168,8 @@ hb_keys_apply(struct hb_load *ld, const struct hb_node *map,
 		set_defaults(ld, &sets[i]);
 	if (map == NULL || map->kind == HB_NODE_BROKEN)
 		return;
-	if (map->kind != HB_NODE_NULL && map->kind != HB_NODE_MAP) {
-		hb_report_expected(ld->report, map, "a map of settings");
+	if (map->kind != HB_NODE_NULL && !hb_is_map(ld, map, "settings"))
 		return;
-	}
 	for (const struct hb_node *node = map->first; node != NULL;
 	     node = node->next)
 		apply_member(ld, node, sets, set_count);

@@ -12,7 +12,7 @@
 #define SYSTEMD_PREFIX "systemd:"
 #define MAX_HOST 255
 
-static const struct hb_key listen_keys[] = {
+const struct hb_key hb_keys_listen[] = {
 	{ .name = "address", .type = HB_KEY_STRING,
 	    .offset = offsetof(struct hb_listen_conf, address),
 	    .max = MAX_HOST + 8,
@@ -91,7 +91,10 @@ suggest(struct hb_load *ld, const char *address)
 {
 	const char *port = strrchr(address, ':');
 
-	if (port == NULL)
+	if (strstr(address, "//") != NULL)
+		hb_report_remedy(ld->report,
+		    "an address has no scheme and no path: \"127.0.0.1:8080\"");
+	else if (port == NULL || address[strlen(address) - 1] == ']')
 		hb_report_remedy(ld->report,
 		    "a port is missing: \"127.0.0.1:8080\"");
 	else if (port == address || strncmp(address, "*:", 2) == 0)
@@ -173,22 +176,26 @@ void
 hb_load_listen(struct hb_load *ld, const struct hb_node *list)
 {
 	struct hb_config *cfg = ld->cfg;
-	const struct hb_node *item;
 
-	if (list->kind == HB_NODE_BROKEN ||
-	    !hb_is_list(ld, list, "listeners"))
+	if (list->kind == HB_NODE_BROKEN)
 		return;
-	cfg->listen =
-	    hb_arena_calloc(ld->arena, list->count, sizeof(*cfg->listen));
-	cfg->listen_count = list->count;
-	for (item = list->first; item != NULL; item = item->next) {
-		struct hb_listen_conf *listen = &cfg->listen[item->index];
+	if (!hb_is_list_of_maps(ld, list, "listeners")) {
+		hb_report_remedy(ld->report,
+		    "such as [{address: \"127.0.0.1:8080\"}]");
+		return;
+	}
+	cfg->listen_count = hb_node_item_count(list);
+	cfg->listen = hb_arena_calloc(ld->arena, cfg->listen_count,
+	    sizeof(*cfg->listen));
+	for (size_t i = 0; i < cfg->listen_count; i++) {
+		const struct hb_node *item = hb_node_item(list, i);
 		const struct hb_node *address = hb_node_get(item, "address");
+		struct hb_listen_conf *listen = &cfg->listen[i];
 
-		hb_keys_fill(ld, item, listen_keys, listen);
+		hb_keys_fill(ld, item, hb_keys_listen, listen);
 		if (listen->address == NULL || address == NULL)
 			continue;
 		check_address(ld, address, listen->address);
-		refuse_repeated(ld, address, item->index);
+		refuse_repeated(ld, address, i);
 	}
 }

@@ -17,12 +17,17 @@ struct hb_load {
 	struct hb_config *cfg;
 	struct hb_arena *arena;   /* the configuration's */
 	struct hb_arena *scratch; /* gone after loading: nodes, tables */
-	struct hb_report *report;
+	struct hb_faults *report;
 	const struct hb_node *root;
 	const struct hb_sink_type *const *types;
 	const char *directory; /* the file's, for secrets */
 	struct hb_json_paths *paths; /* cfg->metadata_paths, still growing */
 	size_t dest_capacity;
+	struct hb_label *labels; /* labels.c */
+	size_t label_count;
+	bool labels_are_incomplete; /* a faulty channel was left out */
+	struct hb_vault *vault; /* vault.c: the one being filled */
+	bool *sink_is_faulty;   /* by hb_sink_conf.index */
 };
 
 /* --- keys.c --------------------------------------------------------------- */
@@ -53,6 +58,9 @@ bool hb_read_bool(struct hb_load *ld, const struct hb_node *node, bool *out);
 /* A list, or an error; an empty one is an error too. */
 bool hb_is_list(struct hb_load *ld, const struct hb_node *node,
     const char *of_what);
+/* The same; a map stands for a list of itself. */
+bool hb_is_list_of_maps(struct hb_load *ld, const struct hb_node *node,
+    const char *of_what);
 bool hb_is_map(struct hb_load *ld, const struct hb_node *node,
     const char *of_what);
 /* What names of endpoints, sinks and routes look like. */
@@ -67,6 +75,11 @@ struct hb_secret *hb_secret_load(struct hb_load *ld,
     const struct hb_node *node);
 /* Whether text names a secret instead of being one. */
 bool hb_secret_is_source(const char *text);
+
+/* --- vault.c -------------------------------------------------------------- */
+
+/* Bytes for a secret; wiped together with the configuration. */
+void *hb_vault_alloc(struct hb_load *ld, size_t size);
 
 /* --- source.c ------------------------------------------------------------- */
 
@@ -92,11 +105,21 @@ struct hb_span hb_source_read(struct hb_load *ld, const char *file);
  * node's name. */
 int hb_var_of_name(struct hb_load *ld, const struct hb_node *node,
     unsigned vars);
-/* What a template without variables says. */
+/* What a template without variables says; gone after loading. */
 const char *hb_tmpl_constant(struct hb_load *ld, const struct hb_tmpl *tmpl);
 /* NULL after a fault. */
 const struct hb_tmpl *hb_read_tmpl(struct hb_load *ld,
     const struct hb_node *node, unsigned vars);
+
+/* --- labels.c ------------------------------------------------------------- */
+
+/* Once the endpoints are loaded. */
+void hb_collect_labels(struct hb_load *ld);
+/* Warns when no endpoint gives this label. */
+void hb_check_label(struct hb_load *ld, const struct hb_node *node,
+    const char *text);
+/* Refuses labels that two endpoints give, where routes trust them. */
+void hb_check_labels(struct hb_load *ld);
 
 /* --- the sections --------------------------------------------------------- */
 
@@ -128,8 +151,9 @@ const struct hb_route_conf *hb_route_trusting_label(
 bool hb_listen_is_loopback(const char *address);
 bool hb_config_is_loopback(const struct hb_config *cfg);
 
-/* Tables that dump.c walks as well. */
-extern const struct hb_key hb_keys_top[], hb_keys_endpoint[], hb_keys_token[],
-    hb_keys_route[], hb_keys_target[];
+/* Tables that dump.c, or a test, walks as well. */
+extern const struct hb_key hb_keys_top[], hb_keys_listen[], hb_keys_endpoint[],
+    hb_keys_token[], hb_keys_channel[], hb_keys_route[], hb_keys_target[],
+    hb_keys_dead_letter[];
 
 #endif

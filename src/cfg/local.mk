@@ -8,11 +8,11 @@ libhookbridge_a_SOURCES += \
 	%D%/dump.c \
 	%D%/endpoints.c \
 	%D%/keys.c \
+	%D%/labels.c \
 	%D%/listen.c \
 	%D%/load.h \
 	%D%/names.c \
 	%D%/near.c \
-	%D%/near.h \
 	%D%/read.c \
 	%D%/read.h \
 	%D%/report.c \
@@ -25,9 +25,11 @@ libhookbridge_a_SOURCES += \
 	%D%/targets.c \
 	%D%/values.c \
 	%D%/values.h \
+	%D%/vault.c \
 	%D%/when.c \
 	%D%/yaml.c \
 	%D%/yaml.h \
 	include/hookbridge/cfg.h \
 	include/hookbridge/keys.h \
+	include/hookbridge/near.h \
 	include/hookbridge/svix_key.h

@@ -7,8 +7,8 @@
 
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
 #include "load.h"
-#include "near.h"
 
 #define METADATA "metadata."
 
@@ -76,7 +76,7 @@ suggest(const struct lookup *lookup)
 			known = hb_arena_printf(lookup->ld->scratch, "%s%s, ",
 			    known, variables[i].name).ptr;
 	if (lookup->near.best != NULL)
-		hb_near_remedy(&lookup->near, lookup->ld->report);
+		hb_report_near(lookup->ld->report, &lookup->near);
 	else
 		hb_report_remedy(lookup->ld->report,
 		    "known here: %smetadata.NAME", known);
@@ -127,7 +127,7 @@ hb_tmpl_constant(struct hb_load *ld, const struct hb_tmpl *tmpl)
 	struct hb_span text =
 	    hb_tmpl_expand(tmpl, ld->scratch, NULL, NULL, NULL);
 
-	return hb_arena_dup(ld->arena, text).ptr;
+	return hb_arena_dup(ld->scratch, text).ptr;
 }
 
 bool

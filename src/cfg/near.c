@@ -4,12 +4,10 @@
  *
  * A name is near when no more than a third of it is different. Of equally
  * near names the first offered wins. */
-#include "near.h"
+#include "hookbridge/near.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "report.h"
 
 #define MAX_LEN 64
 
@@ -74,20 +72,15 @@ hb_near_init(struct hb_near *near, const char *word)
 void
 hb_near_offer(struct hb_near *near, const char *candidate)
 {
-	size_t d;
+	size_t a = strlen(near->word), b = strlen(candidate), d;
 
-	if (strlen(near->word) > MAX_LEN || strlen(candidate) > MAX_LEN)
+	/* No fewer changes than the lengths differ. */
+	if (a > MAX_LEN || b > MAX_LEN ||
+	    (a > b ? a - b : b - a) >= near->distance)
 		return;
 	d = distance(near->word, candidate);
-	if (d >= near->distance || d >= strlen(candidate))
+	if (d >= near->distance || d >= b)
 		return;
 	near->best = candidate;
 	near->distance = d;
-}
-
-void
-hb_near_remedy(const struct hb_near *near, struct hb_report *report)
-{
-	if (near->best != NULL)
-		hb_report_remedy(report, "did you mean \"%s\"?", near->best);
 }

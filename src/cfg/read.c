@@ -10,22 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "near.h"
+#include "hookbridge/near.h"
 #include "values.h"
 
 /* --- lists: a scalar is a list of one ------------------------------------- */
-
-static size_t
-item_count(const struct hb_node *node)
-{
-	return node->kind == HB_NODE_LIST ? node->count : 1;
-}
-
-static const struct hb_node *
-item_first(const struct hb_node *node)
-{
-	return node->kind == HB_NODE_LIST ? node->first : node;
-}
 
 static void
 check_count(struct hb_load *ld, const struct hb_key *key,
@@ -61,16 +49,17 @@ static const struct number {
 	    "durations take ms, s, m, h and d" },
 };
 
+/* Without a limit of the row's there is still that of 64 bits. */
 static void
 refuse_range(struct hb_load *ld, const struct hb_key *key,
-    const struct hb_node *node)
+    const struct hb_node *node, bool is_too_large)
 {
 	const struct number *number = &numbers[key->type];
 	char min[HB_VALUE_SIZE], max[HB_VALUE_SIZE];
 
 	number->print(key->min, min);
 	number->print(key->max > 0 ? key->max : UINT64_MAX, max);
-	if (key->max == 0 && key->min > 0)
+	if (key->max == 0 && !is_too_large)
 		hb_report_expected(ld->report, node, "%s of at least %s",
 		    number->what, min);
 	else
@@ -110,7 +99,7 @@ hb_key_read_number(struct hb_load *ld, const struct hb_key *key,
 	if (result == HB_VALUE_TOO_LARGE ||
 	    (result == HB_VALUE_OK &&
 		(value < key->min || (key->max > 0 && value > key->max))))
-		refuse_range(ld, key, node);
+		refuse_range(ld, key, node, result == HB_VALUE_TOO_LARGE);
 	else if (result != HB_VALUE_OK)
 		refuse_number(ld, key, node);
 	else
@@ -177,7 +166,7 @@ hb_key_read_enum(struct hb_load *ld, const struct hb_key *key,
 		hb_near_offer(&near, w->word);
 	}
 	hb_report_expected(ld->report, node, "%s", join_words(ld, key->values));
-	hb_near_remedy(&near, ld->report);
+	hb_report_near(ld->report, &near);
 }
 
 /* --- texts ---------------------------------------------------------------- */
@@ -204,13 +193,13 @@ bool
 hb_read_texts(struct hb_load *ld, const struct hb_node *node,
     struct hb_strings *out)
 {
-	size_t count = item_count(node);
-	const struct hb_node *item = item_first(node);
+	size_t count = hb_node_item_count(node);
 	struct hb_strings list = { NULL, 0 };
 
 	list.items = hb_arena_calloc(ld->arena, count, sizeof(char *));
-	for (size_t i = 0; i < count; i++, item = item->next)
-		if (hb_read_text(ld, item, &list.items[list.count]))
+	for (size_t i = 0; i < count; i++)
+		if (hb_read_text(ld, hb_node_item(node, i),
+			&list.items[list.count]))
 			list.count++;
 	if (list.count != count)
 		return false;
@@ -260,11 +249,23 @@ hb_is_list(struct hb_load *ld, const struct hb_node *node, const char *of_what)
 }
 
 bool
+hb_is_list_of_maps(struct hb_load *ld, const struct hb_node *node,
+    const char *of_what)
+{
+	return node->kind == HB_NODE_MAP || hb_is_list(ld, node, of_what);
+}
+
+bool
 hb_is_map(struct hb_load *ld, const struct hb_node *node, const char *of_what)
 {
 	if (node->kind == HB_NODE_MAP)
 		return true;
-	hb_report_expected(ld->report, node, "a map of %s", of_what);
+	if (node->kind == HB_NODE_SCALAR)
+		/* Not shown: a URL or a token in the wrong place. */
+		hb_report_error(ld->report, node,
+		    "expected a map of %s, got a text", of_what);
+	else
+		hb_report_expected(ld->report, node, "a map of %s", of_what);
 	return false;
 }
 
@@ -282,15 +283,14 @@ void
 hb_key_read_secrets(struct hb_load *ld, const struct hb_key *key,
     const struct hb_node *node, void *field)
 {
-	size_t count = item_count(node);
-	const struct hb_node *item = item_first(node);
+	size_t count = hb_node_item_count(node);
 	struct hb_secrets list = { NULL, count };
 
 	/* One-to-one with the nodes: a missing one stays NULL. */
 	list.items =
 	    hb_arena_calloc(ld->arena, count, sizeof(struct hb_secret *));
-	for (size_t i = 0; i < count; i++, item = item->next)
-		list.items[i] = hb_secret_load(ld, item);
+	for (size_t i = 0; i < count; i++)
+		list.items[i] = hb_secret_load(ld, hb_node_item(node, i));
 	check_count(ld, key, node, count);
 	*(struct hb_secrets *)field = list;
 }
@@ -298,6 +298,7 @@ hb_key_read_secrets(struct hb_load *ld, const struct hb_key *key,
 static bool
 read_cidr(struct hb_load *ld, const struct hb_node *node, struct hb_cidr *out)
 {
+	char shown[HB_VALUE_SIZE];
 	bool base_is_exact;
 
 	if (node->kind != HB_NODE_SCALAR ||
@@ -310,6 +311,9 @@ read_cidr(struct hb_load *ld, const struct hb_node *node, struct hb_cidr *out)
 		return true;
 	hb_report_expected(ld->report, node,
 	    "a network without bits beyond its prefix");
+	hb_value_cut_cidr(out);
+	hb_value_print_cidr(out, shown);
+	hb_report_remedy(ld->report, "the network is %s", shown);
 	return false;
 }
 
@@ -317,14 +321,14 @@ void
 hb_key_read_cidrs(struct hb_load *ld, const struct hb_key *key,
     const struct hb_node *node, void *field)
 {
-	size_t count = item_count(node);
-	const struct hb_node *item = item_first(node);
+	size_t count = hb_node_item_count(node);
 	struct hb_cidrs *list = field;
 
 	list->items = hb_arena_calloc(ld->arena, count, sizeof(*list->items));
 	list->count = 0;
-	for (size_t i = 0; i < count; i++, item = item->next)
-		if (read_cidr(ld, item, &list->items[list->count]))
+	for (size_t i = 0; i < count; i++)
+		if (read_cidr(ld, hb_node_item(node, i),
+			&list->items[list->count]))
 			list->count++;
 	check_count(ld, key, node, count);
 }
@@ -340,14 +344,17 @@ read_pair(struct hb_load *ld, const struct hb_node *node, struct hb_pair *out)
 	}
 	out->name = hb_arena_strdup(ld->arena, node->name);
 	out->secret = hb_secret_is_source(node->text);
+	out->source = NULL;
 	if (!out->secret) {
 		out->value = hb_arena_strdup(ld->arena, node->text);
 		return true;
 	}
 	secret = hb_secret_load(ld, node);
-	if (secret != NULL)
-		out->value = (const char *)secret->data;
-	return secret != NULL;
+	if (secret == NULL)
+		return false;
+	out->value = (const char *)secret->data;
+	out->source = secret->source;
+	return true;
 }
 
 void

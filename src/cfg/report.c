@@ -12,8 +12,12 @@
 
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
+#include "hookbridge/utf8.h"
 
 #define PATH_SIZE 512
+/* What hb_log_escape() makes of one character, at most. */
+#define ESCAPE_SIZE 16
 
 struct fault {
 	struct fault *next;
@@ -23,7 +27,7 @@ struct fault {
 	const char *path, *text, *remedy;
 };
 
-struct hb_report {
+struct hb_faults {
 	struct hb_arena *arena;
 	const char *file;
 	struct fault *latest; /* the list's head */
@@ -31,26 +35,50 @@ struct hb_report {
 	bool muted; /* the latest call was about a broken node */
 };
 
-struct hb_report *
+/* A copy that no terminal obeys; quotes and backslashes stay as they are. */
+static const char *
+make_safe(struct hb_arena *arena, const char *text)
+{
+	struct hb_span rest = hb_span_of(text);
+	char *safe = hb_xmalloc(rest.len * ESCAPE_SIZE + 1), *end = safe;
+	const char *copy;
+	uint32_t c;
+
+	while (rest.len > 0) {
+		size_t len = hb_utf8_next(rest, &c);
+		struct hb_span one = hb_span_make(rest.ptr, len > 0 ? len : 1);
+
+		if (*one.ptr == '"' || *one.ptr == '\\')
+			*end++ = *one.ptr;
+		else
+			end += hb_log_escape(one, end, ESCAPE_SIZE);
+		rest = hb_span_skip(rest, one.len);
+	}
+	copy = hb_arena_dup(arena, hb_span_make(safe, (size_t)(end - safe))).ptr;
+	free(safe);
+	return copy;
+}
+
+struct hb_faults *
 hb_report_new(const char *file)
 {
 	struct hb_arena *arena = hb_arena_new(4096);
-	struct hb_report *report = hb_arena_calloc(arena, 1, sizeof(*report));
+	struct hb_faults *report = hb_arena_calloc(arena, 1, sizeof(*report));
 
 	report->arena = arena;
-	report->file = hb_arena_strdup(arena, file);
+	report->file = make_safe(arena, file);
 	return report;
 }
 
 void
-hb_report_free(struct hb_report *report)
+hb_report_free(struct hb_faults *report)
 {
 	if (report != NULL)
 		hb_arena_free(report->arena);
 }
 
-static const char *
-format(struct hb_report *report, const char *fmt, va_list args)
+static const char *HB_PRINTF(2, 0)
+format(struct hb_faults *report, const char *fmt, va_list args)
 {
 	char *text = NULL;
 	const char *copy;
@@ -58,16 +86,13 @@ format(struct hb_report *report, const char *fmt, va_list args)
 	if (vasprintf(&text, fmt, args) < 0)
 		hb_bug("format \"%s\"", fmt);
 	/* Modules beside us may quote the file without care. */
-	for (char *c = text; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	copy = hb_arena_strdup(report->arena, text);
+	copy = make_safe(report->arena, text);
 	free(text);
 	return copy;
 }
 
 static struct fault *
-add(struct hb_report *report, struct hb_place place, const char *path,
+add(struct hb_faults *report, struct hb_place place, const char *path,
     const char *text)
 {
 	struct fault *fault = hb_arena_calloc(report->arena, 1, sizeof(*fault));
@@ -75,15 +100,15 @@ add(struct hb_report *report, struct hb_place place, const char *path,
 	fault->next = report->latest;
 	fault->place = place;
 	fault->order = report->errors + report->warnings;
-	fault->path = hb_arena_strdup(report->arena, path);
+	fault->path = make_safe(report->arena, path);
 	fault->text = text;
 	report->latest = fault;
 	report->muted = false;
 	return fault;
 }
 
-static struct fault *
-add_at_node(struct hb_report *report, const struct hb_node *node,
+static struct fault *HB_PRINTF(4, 0)
+add_at_node(struct hb_faults *report, const struct hb_node *node,
     struct hb_place place, const char *fmt, va_list args)
 {
 	char path[PATH_SIZE];
@@ -97,7 +122,7 @@ add_at_node(struct hb_report *report, const struct hb_node *node,
 }
 
 void
-hb_report_error(struct hb_report *report, const struct hb_node *node,
+hb_report_error(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...)
 {
 	va_list args;
@@ -109,7 +134,7 @@ hb_report_error(struct hb_report *report, const struct hb_node *node,
 }
 
 void
-hb_report_name_error(struct hb_report *report, const struct hb_node *node,
+hb_report_name_error(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...)
 {
 	va_list args;
@@ -121,7 +146,7 @@ hb_report_name_error(struct hb_report *report, const struct hb_node *node,
 }
 
 void
-hb_report_warn(struct hb_report *report, const struct hb_node *node,
+hb_report_warn(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...)
 {
 	struct fault *fault;
@@ -145,7 +170,7 @@ is_unquoted_template(const struct hb_node *node)
 }
 
 void
-hb_report_expected(struct hb_report *report, const struct hb_node *node,
+hb_report_expected(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...)
 {
 	char got[128];
@@ -163,7 +188,7 @@ hb_report_expected(struct hb_report *report, const struct hb_node *node,
 }
 
 void
-hb_report_missing(struct hb_report *report, const struct hb_node *map,
+hb_report_missing(struct hb_faults *report, const struct hb_node *map,
     const char *name)
 {
 	char path[PATH_SIZE];
@@ -181,7 +206,7 @@ hb_report_missing(struct hb_report *report, const struct hb_node *map,
 }
 
 void
-hb_report_error_at(struct hb_report *report, struct hb_place place,
+hb_report_error_at(struct hb_faults *report, struct hb_place place,
     const char *fmt, ...)
 {
 	va_list args;
@@ -193,7 +218,7 @@ hb_report_error_at(struct hb_report *report, struct hb_place place,
 }
 
 void
-hb_report_remedy(struct hb_report *report, const char *fmt, ...)
+hb_report_remedy(struct hb_faults *report, const char *fmt, ...)
 {
 	va_list args;
 
@@ -204,8 +229,15 @@ hb_report_remedy(struct hb_report *report, const char *fmt, ...)
 	va_end(args);
 }
 
+void
+hb_report_near(struct hb_faults *report, const struct hb_near *near)
+{
+	if (near->best != NULL)
+		hb_report_remedy(report, "did you mean \"%s\"?", near->best);
+}
+
 const char *
-hb_report_quote(struct hb_report *report, const char *text)
+hb_report_quote(struct hb_faults *report, const char *text)
 {
 	char safe[PATH_SIZE];
 
@@ -214,7 +246,7 @@ hb_report_quote(struct hb_report *report, const char *text)
 }
 
 unsigned
-hb_report_errors(const struct hb_report *report)
+hb_report_errors(const struct hb_faults *report)
 {
 	return report->errors;
 }
@@ -235,7 +267,7 @@ compare_faults(const void *a, const void *b)
 }
 
 static void
-print_fault(const struct hb_report *report, const struct fault *fault,
+print_fault(const struct hb_faults *report, const struct fault *fault,
     FILE *out)
 {
 	fprintf(out, "%s:", report->file);
@@ -248,7 +280,7 @@ print_fault(const struct hb_report *report, const struct fault *fault,
 }
 
 static void
-print_totals(const struct hb_report *report, FILE *out)
+print_totals(const struct hb_faults *report, FILE *out)
 {
 	if (report->errors > 0)
 		fprintf(out, "%u error%s", report->errors,
@@ -260,7 +292,7 @@ print_totals(const struct hb_report *report, FILE *out)
 }
 
 void
-hb_report_print(const struct hb_report *report, FILE *out)
+hb_report_print(const struct hb_faults *report, FILE *out)
 {
 	size_t count = report->errors + report->warnings, n = 0;
 	const struct fault **sorted;

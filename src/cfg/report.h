@@ -12,38 +12,41 @@
 #include "hookbridge/error.h"
 #include "yaml.h"
 
-struct hb_report;
+struct hb_near;
+struct hb_faults;
 
-struct hb_report *hb_report_new(const char *file);
-void hb_report_free(struct hb_report *report);
+struct hb_faults *hb_report_new(const char *file);
+void hb_report_free(struct hb_faults *report);
 
 /* At a node's value, with its path. A broken node is never reported again. */
-void hb_report_error(struct hb_report *report, const struct hb_node *node,
+void hb_report_error(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...) HB_PRINTF(3, 4);
-void hb_report_warn(struct hb_report *report, const struct hb_node *node,
+void hb_report_warn(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...) HB_PRINTF(3, 4);
 /* At the name before the value. */
-void hb_report_name_error(struct hb_report *report, const struct hb_node *node,
+void hb_report_name_error(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...) HB_PRINTF(3, 4);
 /* "expected FMT, got VALUE", at the value. */
-void hb_report_expected(struct hb_report *report, const struct hb_node *node,
+void hb_report_expected(struct hb_faults *report, const struct hb_node *node,
     const char *fmt, ...) HB_PRINTF(3, 4);
 /* A member that a map should have. */
-void hb_report_missing(struct hb_report *report, const struct hb_node *map,
+void hb_report_missing(struct hb_faults *report, const struct hb_node *map,
     const char *name);
 /* Without a node. */
-void hb_report_error_at(struct hb_report *report, struct hb_place place,
+void hb_report_error_at(struct hb_faults *report, struct hb_place place,
     const char *fmt, ...) HB_PRINTF(3, 4);
 /* What helps against the fault reported last. */
-void hb_report_remedy(struct hb_report *report, const char *fmt, ...)
+void hb_report_remedy(struct hb_faults *report, const char *fmt, ...)
     HB_PRINTF(2, 3);
+/* The same: the near name, when there is one. */
+void hb_report_near(struct hb_faults *report, const struct hb_near *near);
 
 /* Text from the file made fit for a sentence; lives as long as report. */
-const char *hb_report_quote(struct hb_report *report, const char *text);
+const char *hb_report_quote(struct hb_faults *report, const char *text);
 
-unsigned hb_report_errors(const struct hb_report *report);
+unsigned hb_report_errors(const struct hb_faults *report);
 /* All faults in the file's order and the line of totals; nothing when there
  * are none. */
-void hb_report_print(const struct hb_report *report, FILE *out);
+void hb_report_print(const struct hb_faults *report, FILE *out);
 
 #endif

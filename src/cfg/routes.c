@@ -9,7 +9,8 @@
 const struct hb_key hb_keys_route[] = {
 	{ "name", HB_KEY_STRING, AT(name),
 	    .help = "for logs, explain and warnings" },
-	{ "when", HB_KEY_CUSTOM },
+	{ "when", HB_KEY_CUSTOM,
+	    .help = "conditions that all must hold; default: every event" },
 	{ "to", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
 	    .help = "a list of sinks with topic or stream" },
 	{ "final", HB_KEY_BOOL, AT(final), "false",
@@ -23,18 +24,20 @@ static void
 load_targets(struct hb_load *ld, const struct hb_node *list,
     struct hb_route_conf *route)
 {
+	size_t count = hb_node_item_count(list);
+
 	if (list->kind == HB_NODE_BROKEN ||
-	    !hb_is_list(ld, list, "destinations"))
+	    !hb_is_list_of_maps(ld, list, "destinations"))
 		return;
-	if (list->count > MAX_DESTINATIONS)
+	if (count > MAX_DESTINATIONS)
 		hb_report_error(ld->report, list,
 		    "expected at most %d destinations, got %zu",
-		    MAX_DESTINATIONS, list->count);
-	route->to = hb_arena_calloc(ld->arena, list->count,
+		    MAX_DESTINATIONS, count);
+	route->to = hb_arena_calloc(ld->arena, count,
 	    sizeof(struct hb_target_conf *));
-	for (const struct hb_node *node = list->first; node != NULL;
-	     node = node->next)
-		route->to[route->to_count++] = hb_load_target(ld, node);
+	for (size_t i = 0; i < count; i++)
+		route->to[route->to_count++] =
+		    hb_load_target(ld, hb_node_item(list, i));
 }
 
 static void

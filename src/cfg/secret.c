@@ -8,8 +8,8 @@
  * group and others. Credentials of systemd may be readable by their group
  * (mode 0440), since the directory itself is closed to others.
  *
- * White space at a file's end is not part of the secret. What was read lives
- * in one place, which is wiped when the configuration is freed. */
+ * White space at the end is not part of the secret. What was read lives in one
+ * place (vault.c), which is wiped when the configuration is freed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -33,14 +33,6 @@ hb_secret_is_source(const char *text)
 	    hb_span_starts(s, HB_SPAN(ENV_PREFIX));
 }
 
-static void
-on_free(void *arg)
-{
-	struct hb_secret *secret = arg;
-
-	hb_wipe(secret->data, secret->len);
-}
-
 static struct hb_secret *
 new_secret(struct hb_load *ld, const struct hb_node *node, const char *data,
     size_t len)
@@ -49,11 +41,10 @@ new_secret(struct hb_load *ld, const struct hb_node *node, const char *data,
 	    hb_arena_calloc(ld->arena, 1, sizeof(*secret));
 
 	secret->source = hb_arena_strdup(ld->arena, node->text);
-	secret->data = hb_arena_alloc(ld->arena, len + 1);
+	secret->data = hb_vault_alloc(ld, len + 1);
 	secret->len = len;
 	memcpy(secret->data, data, len);
 	secret->data[len] = '\0'; /* for those who need a C string */
-	hb_arena_on_free(ld->arena, on_free, secret);
 	return secret;
 }
 
@@ -174,6 +165,19 @@ judge_content(struct hb_load *ld, const struct hb_node *node, const char *path,
 	return NULL;
 }
 
+static void
+refuse_open(struct hb_load *ld, const struct hb_node *node,
+    const struct source *src, int error)
+{
+	hb_report_error(ld->report, node, "cannot open \"%s\": %s", src->shown,
+	    error == ELOOP ? "it is a symbolic link" : strerror(error));
+	if (error == ENOENT)
+		hb_report_remedy(ld->report,
+		    "make it, mode 0600, with nothing but the secret in it");
+	else if (error == ELOOP)
+		hb_report_remedy(ld->report, "name the file itself");
+}
+
 static struct hb_secret *
 load_file(struct hb_load *ld, const struct hb_node *node, const char *name)
 {
@@ -182,9 +186,7 @@ load_file(struct hb_load *ld, const struct hb_node *node, const char *name)
 	struct source src;
 
 	if (!open_source(ld, &src, name)) {
-		hb_report_error(ld->report, node, "cannot open \"%s\": %s",
-		    src.shown, errno == ELOOP ? "it is a symbolic link"
-					     : strerror(errno));
+		refuse_open(ld, node, &src, errno);
 		return NULL;
 	}
 	if (is_in_good_hands(ld, node, &src)) {
@@ -203,20 +205,21 @@ static struct hb_secret *
 load_env(struct hb_load *ld, const struct hb_node *node, const char *name)
 {
 	const char *value = getenv(name);
+	size_t len = value != NULL ? trimmed_len(value, strlen(value)) : 0;
 
-	if (value == NULL || value[0] == '\0') {
+	if (len == 0) {
 		hb_report_error(ld->report, node,
 		    "expected a secret, the environment variable is %s",
 		    value == NULL ? "not set" : "empty");
 		return NULL;
 	}
-	if (strlen(value) > MAX_SECRET) {
+	if (len > MAX_SECRET) {
 		hb_report_error(ld->report, node,
 		    "expected a secret of at most 4KiB, the environment "
 		    "variable is larger");
 		return NULL;
 	}
-	return new_secret(ld, node, value, strlen(value));
+	return new_secret(ld, node, value, len);
 }
 
 struct hb_secret *

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hookbridge/near.h"
 #include "load.h"
-#include "near.h"
 
 static const struct hb_key type_keys[] = {
 	{ .name = "type", .type = HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED },
@@ -15,23 +15,31 @@ static const struct hb_key type_keys[] = {
 
 /* --- the type ------------------------------------------------------------- */
 
-static void
-refuse_type(struct hb_load *ld, const struct hb_node *node, const char *name)
+/* "kafka, redis or file" */
+static const char *
+known_types(struct hb_load *ld)
 {
 	const char *known = "";
-	struct hb_near near;
 
-	hb_near_init(&near, name);
-	for (size_t i = 0; ld->types[i] != NULL; i++) {
-		hb_near_offer(&near, ld->types[i]->name);
+	for (size_t i = 0; ld->types[i] != NULL; i++)
 		known = hb_arena_printf(ld->scratch, "%s%s%s", known,
 		    i == 0                       ? ""
 			: ld->types[i + 1] == NULL ? " or "
 						   : ", ",
 		    ld->types[i]->name).ptr;
-	}
-	hb_report_expected(ld->report, node, "%s", known);
-	hb_near_remedy(&near, ld->report);
+	return known;
+}
+
+static void
+refuse_type(struct hb_load *ld, const struct hb_node *node, const char *name)
+{
+	struct hb_near near;
+
+	hb_near_init(&near, name);
+	for (size_t i = 0; ld->types[i] != NULL; i++)
+		hb_near_offer(&near, ld->types[i]->name);
+	hb_report_expected(ld->report, node, "%s", known_types(ld));
+	hb_report_near(ld->report, &near);
 }
 
 static const struct hb_sink_type *
@@ -80,7 +88,7 @@ find_node(const struct hb_node *node, const char *key)
 			    (node->kind == HB_NODE_LIST &&
 				index >= node->count))
 				return node;
-			node = hb_node_child(node, index);
+			node = hb_node_item(node, index);
 			key += strcspn(key, "]");
 			key += *key == ']';
 			key += *key == '.';
@@ -99,28 +107,32 @@ find_node(const struct hb_node *node, const char *key)
 static void complain(void *arg, const char *key, const char *fmt, ...)
     HB_PRINTF(3, 4);
 
-/* A sentence that begins with "warning: " is no error. */
+/* A sentence that begins with "warning: " is no error; what stands behind a
+ * newline is the remedy. */
 static void
 complain(void *arg, const char *key, const char *fmt, ...)
 {
 	static const char warning[] = "warning: ";
 	const struct complaint *complaint = arg;
-	struct hb_report *report = complaint->ld->report;
+	struct hb_faults *report = complaint->ld->report;
 	const struct hb_node *node = find_node(complaint->map, key);
-	const char *text;
-	char raw[512];
+	char text[512], *remedy;
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	text = raw;
+	remedy = strchr(text, '\n');
+	if (remedy != NULL)
+		*remedy++ = '\0';
 	if (strncmp(text, warning, strlen(warning)) == 0)
 		hb_report_warn(report, node, "%s", text + strlen(warning));
 	else if (node == complaint->map)
 		hb_report_name_error(report, node, "%s", text);
 	else
 		hb_report_error(report, node, "%s", text);
+	if (remedy != NULL && *remedy != '\0')
+		hb_report_remedy(report, "%s", remedy);
 }
 
 /* --- one sink ------------------------------------------------------------- */
@@ -140,8 +152,11 @@ load_sink(struct hb_load *ld, const struct hb_node *map,
 	sink->type = find_type(ld, hb_node_get(map, "type"));
 	if (sink->type == NULL) {
 		/* Which other keys there may be only the type knows. */
-		if (hb_node_get(map, "type") == NULL)
+		if (hb_node_get(map, "type") == NULL) {
 			hb_report_missing(ld->report, map, "type");
+			hb_report_remedy(ld->report, "type: %s",
+			    known_types(ld));
+		}
 		return;
 	}
 	sink->conf = hb_arena_calloc(ld->arena, 1, sink->type->conf_size);
@@ -151,6 +166,8 @@ load_sink(struct hb_load *ld, const struct hb_node *map,
 	if (sink->type->check != NULL &&
 	    hb_report_errors(ld->report) == errors)
 		sink->type->check(sink, complain, &complaint);
+	ld->sink_is_faulty[sink->index] =
+	    hb_report_errors(ld->report) != errors;
 }
 
 void
@@ -160,9 +177,14 @@ hb_load_sinks(struct hb_load *ld, const struct hb_node *map)
 
 	if (!hb_is_map(ld, map, "names to sinks"))
 		return;
+	if (map->count == 0)
+		hb_report_error(ld->report, map,
+		    "expected at least one sink, got none");
 	cfg->sinks = hb_arena_calloc(ld->arena, map->count,
 	    sizeof(*cfg->sinks));
 	cfg->sink_count = map->count;
+	ld->sink_is_faulty =
+	    hb_arena_calloc(ld->scratch, map->count, sizeof(bool));
 	for (const struct hb_node *node = map->first; node != NULL;
 	     node = node->next)
 		load_sink(ld, node, &cfg->sinks[node->index]);

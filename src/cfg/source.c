@@ -4,11 +4,12 @@
  * Who can write the file, or put another one in its place, decides where
  * events go. So the file and its directory (and the directory of what it
  * points to, if it is a link) belong to root or to us, and nobody else may
- * write there: not the world, and a group only if it is root's. A sticky
- * directory such as /tmp may be world-writable, because there only the owner
- * replaces a file; that owner must then be us.
+ * write there, neither a group nor the world. A sticky directory such as /tmp
+ * may be world-writable, because there only the owner replaces a file; that
+ * owner must then be us.
  *
- * Until all that holds, nothing the file says is looked at. */
+ * Until all that holds, nothing the file says is looked at. "-" is stdin: who
+ * started us has chosen it, and secrets are looked for in our own directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,7 +49,7 @@ other_writers(const struct stat *st)
 {
 	if (st->st_mode & S_IWOTH)
 		return "everybody";
-	if ((st->st_mode & S_IWGRP) && st->st_gid != 0)
+	if (st->st_mode & S_IWGRP)
 		return "its group";
 	return NULL;
 }
@@ -152,8 +153,13 @@ struct hb_span
 hb_source_read(struct hb_load *ld, const char *file)
 {
 	struct hb_span text = HB_SPAN_NONE;
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd;
 
+	if (strcmp(file, "-") == 0) {
+		ld->directory = ".";
+		return read_all(ld, STDIN_FILENO);
+	}
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0) {
 		hb_report_error_at(ld->report, whole_file, "cannot open it: %s",
 		    strerror(errno));

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
 #include "load.h"
-#include "near.h"
 
 #define MAX_HEADERS 32
 
@@ -24,17 +24,21 @@ static const struct hb_key_word format_words[] = {
 };
 
 const struct hb_key hb_keys_target[] = {
-	{ "sink", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED },
-	{ "key", HB_KEY_CUSTOM },
+	{ "sink", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
+	    .help = "the name of a sink" },
+	{ "key", HB_KEY_CUSTOM,
+	    .help = "a template; default: job_id" },
 	{ "format", HB_KEY_ENUM, offsetof(struct hb_target_conf, format),
 	    "json", .values = format_words, .help = "of the value" },
-	{ "headers", HB_KEY_CUSTOM },
+	{ "headers", HB_KEY_CUSTOM,
+	    .help = "a map of names to templates" },
 	{ "oversize", HB_KEY_CUSTOM, .later = "claim checks" },
 	{ .name = NULL },
 };
 
-static const struct hb_key dead_letter_keys[] = {
-	{ "sink", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED },
+const struct hb_key hb_keys_dead_letter[] = {
+	{ "sink", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
+	    .help = "the name of a sink" },
 	{ .name = NULL },
 };
 
@@ -52,15 +56,22 @@ find_sink(struct hb_load *ld, const struct hb_node *map)
 
 	if (node == NULL || !hb_read_text(ld, node, &name))
 		return NULL;
-	hb_near_init(&near, name);
-	for (size_t i = 0; i < cfg->sink_count; i++) {
+	for (size_t i = 0; i < cfg->sink_count; i++)
 		if (strcmp(cfg->sinks[i].name, name) == 0)
 			return &cfg->sinks[i];
+	hb_near_init(&near, name);
+	for (size_t i = 0; i < cfg->sink_count; i++)
 		hb_near_offer(&near, cfg->sinks[i].name);
-	}
 	hb_report_expected(ld->report, node, "the name of a sink");
-	hb_near_remedy(&near, ld->report);
+	hb_report_near(ld->report, &near);
 	return NULL;
+}
+
+/* NULL after a fault of the sink's. */
+static const struct hb_sink_type *
+type_of(const struct hb_target_conf *target)
+{
+	return target->sink != NULL ? target->sink->type : NULL;
 }
 
 /* --- keys by type --------------------------------------------------------- */
@@ -75,7 +86,21 @@ count_keys(const struct hb_key *keys)
 	return count;
 }
 
-/* What a type's destinations are called, as a table. */
+/* What the one destination of dead letters is called, as a table. */
+static const struct hb_key *
+fixed_dest_key(struct hb_load *ld, const struct hb_sink_type *type)
+{
+	struct hb_key *keys = hb_arena_calloc(ld->scratch, 2, sizeof(*keys));
+
+	if (type != NULL && type->dest_key != NULL)
+		keys[0] = (struct hb_key){ .name = type->dest_key,
+			.type = HB_KEY_CUSTOM,
+			.flags = HB_KEY_REQUIRED,
+			.help = "a name, not a template" };
+	return keys;
+}
+
+/* What a type's destinations are called. */
 static const struct hb_key *
 dest_keys(struct hb_load *ld, const struct hb_sink_type *type)
 {
@@ -85,7 +110,9 @@ dest_keys(struct hb_load *ld, const struct hb_sink_type *type)
 	if (type != NULL && type->dest_key != NULL)
 		keys[n++] = (struct hb_key){ .name = type->dest_key,
 			.type = HB_KEY_CUSTOM,
-			.flags = HB_KEY_REQUIRED };
+			.flags = HB_KEY_REQUIRED,
+			.help = "a name, or a template and the list of what "
+				"it may become" };
 	if (type != NULL && type->dest_list_key != NULL)
 		keys[n++] = (struct hb_key){ .name = type->dest_list_key,
 			.type = HB_KEY_CUSTOM };
@@ -157,16 +184,17 @@ refuse_foreign(struct hb_load *ld, const struct hb_node *map,
 	}
 }
 
+/* dest and own: what of the type's may stand here, besides the common keys. */
 static void
 apply_keys(struct hb_load *ld, const struct hb_node *map,
-    const struct hb_key *common, struct hb_target_conf *target)
+    struct hb_target_conf *target, const struct hb_key *common,
+    const struct hb_key *dest, const struct hb_key *own)
 {
-	const struct hb_sink_type *type =
-	    target->sink != NULL ? target->sink->type : NULL;
+	const struct hb_sink_type *type = type_of(target);
 	const struct hb_key_set sets[] = {
 		{ common, target },
-		{ dest_keys(ld, type), target },
-		{ target_keys(type), target->settings },
+		{ dest, target },
+		{ own, target->settings },
 		{ foreign_keys(ld, type), NULL },
 	};
 
@@ -218,7 +246,7 @@ add_dest(struct hb_load *ld, struct hb_target_conf *target, const char *name,
 
 		dest->index = (unsigned)ld->cfg->dest_count;
 		dest->sink = target->sink;
-		dest->name = name;
+		dest->name = hb_arena_strdup(ld->arena, name);
 		dest->label = label;
 		append_dest(ld, dest);
 		known = dest;
@@ -244,22 +272,11 @@ add_named_dest(struct hb_load *ld, struct hb_target_conf *target,
 }
 
 static void
-load_constant_dest(struct hb_load *ld, const struct hb_node *node,
-    const struct hb_node *list, struct hb_target_conf *target)
-{
-	if (list != NULL)
-		hb_report_name_error(ld->report, list,
-		    "the %s is no template: a list has no use",
-		    target->sink->type->dest_key);
-	add_named_dest(ld, target, node, hb_tmpl_constant(ld, target->name));
-}
-
-static void
 load_listed_dests(struct hb_load *ld, const struct hb_node *node,
     const struct hb_node *list, struct hb_target_conf *target)
 {
 	const struct hb_sink_type *type = target->sink->type;
-	struct hb_strings names = { NULL, 0 };
+	size_t count;
 
 	if (list == NULL) {
 		hb_report_error(ld->report, node,
@@ -269,16 +286,49 @@ load_listed_dests(struct hb_load *ld, const struct hb_node *node,
 		    "list what it may become: %s: [...]", type->dest_list_key);
 		return;
 	}
-	if (!hb_read_texts(ld, list, &names))
-		return;
-	if (names.count == 0)
+	count = hb_node_item_count(list);
+	if (count == 0)
 		hb_report_expected(ld->report, list, "at least one %s",
 		    type->dest_key);
-	target->dests = hb_arena_calloc(ld->arena, names.count,
-	    sizeof(struct hb_dest_conf *));
-	for (size_t i = 0; i < names.count; i++)
-		add_named_dest(ld, target, hb_node_child(list, i),
-		    names.items[i]);
+	target->dests =
+	    hb_arena_calloc(ld->arena, count, sizeof(struct hb_dest_conf *));
+	for (size_t i = 0; i < count; i++) {
+		const struct hb_node *item = hb_node_item(list, i);
+		const char *name;
+
+		if (hb_read_text(ld, item, &name))
+			add_named_dest(ld, target, item, name);
+	}
+}
+
+/* The one destination that the sink or a name without variables gives; false
+ * when there is a template. */
+static bool
+load_fixed_dest(struct hb_load *ld, const struct hb_node *node,
+    struct hb_target_conf *target)
+{
+	const struct hb_sink_type *type = target->sink->type;
+
+	target->dests =
+	    hb_arena_calloc(ld->arena, 1, sizeof(struct hb_dest_conf *));
+	if (type->dest_key == NULL) {
+		add_dest(ld, target, "", target->sink->name);
+		return true;
+	}
+	if (node != NULL)
+		target->name = hb_read_tmpl(ld, node, HB_VARS_ALL);
+	if (target->name == NULL)
+		return true; /* reported already */
+	if (!hb_tmpl_is_static(target->name))
+		return false;
+	add_named_dest(ld, target, node, hb_tmpl_constant(ld, target->name));
+	return true;
+}
+
+static const struct hb_node *
+get(const struct hb_node *map, const char *key)
+{
+	return key != NULL ? hb_node_get(map, key) : NULL;
 }
 
 static void
@@ -286,25 +336,15 @@ load_dests(struct hb_load *ld, const struct hb_node *map,
     struct hb_target_conf *target)
 {
 	const struct hb_sink_type *type = target->sink->type;
-	const struct hb_node *node, *list = NULL;
+	const struct hb_node *node = get(map, type->dest_key);
+	const struct hb_node *list = get(map, type->dest_list_key);
 
-	target->dests =
-	    hb_arena_calloc(ld->arena, 1, sizeof(struct hb_dest_conf *));
-	if (type->dest_key == NULL) {
-		add_dest(ld, target, "", target->sink->name);
-		return;
-	}
-	node = hb_node_get(map, type->dest_key);
-	if (type->dest_list_key != NULL)
-		list = hb_node_get(map, type->dest_list_key);
-	if (node != NULL)
-		target->name = hb_read_tmpl(ld, node, HB_VARS_ALL);
-	if (target->name == NULL)
-		return;
-	if (hb_tmpl_is_static(target->name))
-		load_constant_dest(ld, node, list, target);
-	else
+	if (!load_fixed_dest(ld, node, target))
 		load_listed_dests(ld, node, list, target);
+	else if (list != NULL && target->name != NULL)
+		hb_report_name_error(ld->report, list,
+		    "the %s is no template: a list has no use",
+		    type->dest_key);
 }
 
 /* --- headers -------------------------------------------------------------- */
@@ -403,12 +443,6 @@ begin(struct hb_load *ld, const struct hb_node *map)
 	return target;
 }
 
-static bool
-has_type(const struct hb_target_conf *target)
-{
-	return target->sink != NULL && target->sink->type != NULL;
-}
-
 struct hb_target_conf *
 hb_load_target(struct hb_load *ld, const struct hb_node *map)
 {
@@ -416,8 +450,9 @@ hb_load_target(struct hb_load *ld, const struct hb_node *map)
 	const struct hb_node *key = hb_node_get(map, "key");
 	const struct hb_node *headers = hb_node_get(map, "headers");
 
-	apply_keys(ld, map, hb_keys_target, target);
-	if (has_type(target))
+	apply_keys(ld, map, target, hb_keys_target,
+	    dest_keys(ld, type_of(target)), target_keys(type_of(target)));
+	if (type_of(target) != NULL)
 		load_dests(ld, map, target);
 	if (key != NULL)
 		target->key = hb_read_tmpl(ld, key, HB_VARS_ALL);
@@ -431,15 +466,19 @@ struct hb_target_conf *
 hb_load_dead_letter(struct hb_load *ld, const struct hb_node *map)
 {
 	struct hb_target_conf *target = begin(ld, map);
+	const struct hb_node *node;
 
 	target->format = HB_FORMAT_RAW;
-	apply_keys(ld, map, dead_letter_keys, target);
-	if (!has_type(target))
+	apply_keys(ld, map, target, hb_keys_dead_letter,
+	    fixed_dest_key(ld, type_of(target)), no_keys);
+	if (type_of(target) == NULL)
 		return target;
-	load_dests(ld, map, target);
-	if (target->name != NULL && !hb_tmpl_is_static(target->name))
-		hb_report_expected(ld->report,
-		    hb_node_get(map, target->sink->type->dest_key),
-		    "a fixed %s", target->sink->type->dest_key);
+	/* Settings are for events: here they stay at their defaults. */
+	hb_keys_fill(ld, NULL, target_keys(target->sink->type),
+	    target->settings);
+	node = get(map, target->sink->type->dest_key);
+	if (!load_fixed_dest(ld, node, target))
+		hb_report_expected(ld->report, node, "a fixed %s",
+		    target->sink->type->dest_key);
 	return target;
 }

@@ -143,6 +143,13 @@ hb_value_cidr(const char *text, struct hb_cidr *out, bool *base_is_exact)
 	return true;
 }
 
+void
+hb_value_cut_cidr(struct hb_cidr *cidr)
+{
+	for (unsigned i = cidr->bits; i < 128; i++)
+		cidr->addr[i / 8] &= (uint8_t)~(0x80u >> i % 8);
+}
+
 /* --- decimals ------------------------------------------------------------- */
 
 static const char *

@@ -24,6 +24,8 @@ enum hb_value hb_value_duration(const char *text, uint64_t *out);
 /* "10.0.0.0/8", "2001:db8::/32", or a single address. *base_is_exact: no bit
  * is set beyond the prefix. */
 bool hb_value_cidr(const char *text, struct hb_cidr *out, bool *base_is_exact);
+/* Clears the bits beyond the prefix. */
+void hb_value_cut_cidr(struct hb_cidr *cidr);
 /* A number as JSON spells it. */
 bool hb_value_is_decimal(const char *text);
 

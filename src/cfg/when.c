@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
 #include "load.h"
-#include "near.h"
 #include "values.h"
 
 /* The name whose conditions are being read. */
@@ -66,7 +66,7 @@ check_status(struct hb_load *ld, const struct hb_node *node, const char *text)
 	hb_near_offer(&near, "completed");
 	hb_near_offer(&near, "failed");
 	hb_near_offer(&near, "cancelled");
-	hb_near_remedy(&near, ld->report);
+	hb_report_near(ld->report, &near);
 }
 
 static void
@@ -76,54 +76,14 @@ check_endpoint(struct hb_load *ld, const struct hb_node *node,
 	const struct hb_config *cfg = ld->cfg;
 	struct hb_near near;
 
-	hb_near_init(&near, text);
-	for (size_t i = 0; i < cfg->endpoint_count; i++) {
+	for (size_t i = 0; i < cfg->endpoint_count; i++)
 		if (strcmp(cfg->endpoints[i].name, text) == 0)
 			return;
-		hb_near_offer(&near, cfg->endpoints[i].name);
-	}
-	hb_report_expected(ld->report, node, "the name of an endpoint");
-	hb_near_remedy(&near, ld->report);
-}
-
-static bool
-offer_label(struct hb_near *near, const char *label)
-{
-	hb_near_offer(near, label);
-	return strcmp(near->word, label) == 0;
-}
-
-/* Looks through what an endpoint's channel may be. */
-static bool
-may_be(struct hb_load *ld, const struct hb_channel_conf *channel,
-    struct hb_near *near)
-{
-	if (channel->label == NULL)
-		return true; /* reported already */
-	if (hb_tmpl_is_static(channel->label))
-		return offer_label(near,
-		    hb_tmpl_constant(ld, channel->label));
-	for (size_t i = 0; i < channel->values.count; i++)
-		if (offer_label(near, channel->values.items[i]))
-			return true;
-	return false;
-}
-
-static void
-check_channel(struct hb_load *ld, const struct hb_node *node,
-    const char *text)
-{
-	const struct hb_config *cfg = ld->cfg;
-	struct hb_near near;
-
 	hb_near_init(&near, text);
 	for (size_t i = 0; i < cfg->endpoint_count; i++)
-		for (size_t j = 0; j < cfg->endpoints[i].channel_count; j++)
-			if (may_be(ld, &cfg->endpoints[i].channels[j], &near))
-				return;
-	hb_report_warn(ld->report, node, "no endpoint has the channel \"%s\"",
-	    hb_report_quote(ld->report, text));
-	hb_near_remedy(&near, ld->report);
+		hb_near_offer(&near, cfg->endpoints[i].name);
+	hb_report_expected(ld->report, node, "the name of an endpoint");
+	hb_report_near(ld->report, &near);
 }
 
 static void
@@ -135,7 +95,7 @@ check_word(const struct subject *subject, const struct hb_node *node,
 	else if (subject->var == HB_VAR_ENDPOINT)
 		check_endpoint(subject->ld, node, text);
 	else if (subject->var == HB_VAR_CHANNEL)
-		check_channel(subject->ld, node, text);
+		hb_check_label(subject->ld, node, text);
 }
 
 /* --- conditions ----------------------------------------------------------- */
@@ -157,14 +117,14 @@ static void
 read_any_of(const struct subject *subject, const struct hb_node *node)
 {
 	struct hb_predicate_conf *row = add_row(subject, HB_P_ANY_OF);
-	size_t count = node->kind == HB_NODE_LIST ? node->count : 1;
+	size_t count = hb_node_item_count(node);
 	struct hb_load *ld = subject->ld;
 
 	if (node->kind == HB_NODE_LIST && !hb_is_list(ld, node, "values"))
 		return;
 	row->values.items = hb_arena_calloc(ld->arena, count, sizeof(char *));
 	for (size_t i = 0; i < count; i++) {
-		const struct hb_node *item = hb_node_child(node, i);
+		const struct hb_node *item = hb_node_item(node, i);
 		const char *text = read_value(ld, item);
 
 		if (text == NULL)
@@ -190,7 +150,7 @@ static void
 read_number(const struct subject *subject, const struct hb_node *node,
     enum hb_predicate_op op)
 {
-	struct hb_report *report = subject->ld->report;
+	struct hb_faults *report = subject->ld->report;
 
 	if (subject->var < HB_VAR_METADATA)
 		hb_report_name_error(report, node,
@@ -252,7 +212,7 @@ refuse_word(struct hb_load *ld, const struct hb_node *node)
 	for (size_t i = 0; i < HB_COUNT(words); i++)
 		hb_near_offer(&near, words[i]);
 	if (near.best != NULL)
-		hb_near_remedy(&near, ld->report);
+		hb_report_near(ld->report, &near);
 	else
 		hb_report_remedy(ld->report,
 		    "known here: not, prefix, glob, exists, gt, ge, lt, le");

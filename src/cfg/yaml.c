@@ -25,7 +25,7 @@
 struct reader {
 	yaml_parser_t parser;
 	struct hb_arena *arena;
-	struct hb_report *report;
+	struct hb_faults *report;
 	struct hb_span text;
 	struct hb_node *root;
 	struct hb_node *open; /* the innermost container not yet complete */
@@ -91,6 +91,8 @@ fail_syntax(struct reader *rd)
 	const yaml_parser_t *parser = &rd->parser;
 	struct hb_span line = line_of(rd->text, parser->problem_mark.line);
 
+	if (parser->error == YAML_MEMORY_ERROR)
+		hb_bug("libyaml has no memory");
 	if (parser->error == YAML_READER_ERROR)
 		hb_report_error_at(rd->report,
 		    place_of_offset(rd->text, parser->problem_offset),
@@ -245,14 +247,13 @@ static void
 refuse_repeated_names(struct reader *rd, const struct hb_node *map)
 {
 	struct hb_node **sorted;
-	size_t n = 0, first = 0;
+	size_t first = 0;
 
 	sorted = hb_arena_calloc(rd->arena, map->count, sizeof(struct hb_node *));
-	for (struct hb_node *child = map->first; child != NULL;
-	     child = child->next)
-		sorted[n++] = child;
-	qsort(sorted, n, sizeof(struct hb_node *), compare_names);
-	for (size_t i = 1; i < n; i++) {
+	for (size_t i = 0; i < map->count; i++)
+		sorted[i] = map->children[i];
+	qsort(sorted, map->count, sizeof(struct hb_node *), compare_names);
+	for (size_t i = 1; i < map->count; i++) {
 		if (strcmp(sorted[i]->name, sorted[first]->name) != 0) {
 			first = i;
 			continue;
@@ -265,10 +266,21 @@ refuse_repeated_names(struct reader *rd, const struct hb_node *map)
 }
 
 static void
+set_children(struct reader *rd, struct hb_node *node)
+{
+	node->children =
+	    hb_arena_calloc(rd->arena, node->count, sizeof(struct hb_node *));
+	for (struct hb_node *child = node->first; child != NULL;
+	     child = child->next)
+		node->children[child->index] = child;
+}
+
+static void
 on_end(struct reader *rd)
 {
 	struct hb_node *node = rd->open;
 
+	set_children(rd, node);
 	if (node->kind == HB_NODE_MAP)
 		refuse_repeated_names(rd, node);
 	rd->depth--;
@@ -339,7 +351,7 @@ read_all(struct reader *rd)
 
 const struct hb_node *
 hb_yaml_read(struct hb_arena *arena, struct hb_span text,
-    struct hb_report *report)
+    struct hb_faults *report)
 {
 	struct reader rd = { .arena = arena, .report = report, .text = text };
 	bool complete;
@@ -374,11 +386,7 @@ hb_node_get(const struct hb_node *map, const char *name)
 const struct hb_node *
 hb_node_child(const struct hb_node *node, size_t index)
 {
-	const struct hb_node *child = node->first;
-
-	while (index-- > 0)
-		child = child->next;
-	return child;
+	return node->children[index];
 }
 
 const struct hb_node *

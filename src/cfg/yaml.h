@@ -13,7 +13,7 @@
 #include "hookbridge/arena.h"
 #include "hookbridge/span.h"
 
-struct hb_report;
+struct hb_faults;
 
 enum hb_node_kind {
 	HB_NODE_NULL, /* nothing, "~" or "null", without quotes */
@@ -38,12 +38,13 @@ struct hb_node {
 	size_t index; /* among its siblings */
 	size_t count; /* of children */
 	struct hb_node *parent, *next, *first;
+	struct hb_node **children; /* the same by place, once it is complete */
 };
 
 /* The document's top node; NULL when there is none or its structure is lost.
  * Faults go to report. */
 const struct hb_node *hb_yaml_read(struct hb_arena *arena, struct hb_span text,
-    struct hb_report *report);
+    struct hb_faults *report);
 
 /* A map's member, or NULL; map may be NULL or no map. */
 const struct hb_node *hb_node_get(const struct hb_node *map, const char *name);
