@@ -55,8 +55,9 @@ struct hb_http_request {
 	bool peer_local;          /* loopback or Unix socket */
 	char *body;               /* malloc'ed; grows while it is read */
 	size_t body_len;
-	/* Taken from the budget as unverified for this body. From on_body on the
-	 * handler answers for these bytes: it verifies or gives them back. */
+	/* Taken from the budget as unverified for this head and body. From
+	 * on_body on the handler answers for these bytes: it verifies or gives
+	 * them back. */
 	uint64_t charged;
 	uint64_t head_us, body_us; /* mono: head complete, last body byte */
 	void *user;                /* the handler's */
@@ -84,7 +85,8 @@ struct hb_http_done {
 struct hb_http_handler {
 	/* Decide: hb_http_accept_body() or hb_http_reply(). */
 	void (*on_head)(void *arg, struct hb_http_request *req);
-	/* Each piece of the body as it comes, before on_body; may be NULL. */
+	/* Each piece of the body as it comes, before on_body; may be NULL. A
+	 * reply from here ends the request. */
 	void (*on_data)(void *arg, struct hb_http_request *req,
 	    const char *data, size_t len);
 	/* The body is complete. Reply now or later. */
@@ -101,6 +103,9 @@ void hb_http_accept_body(struct hb_http_request *req, uint64_t limit);
  * is called, before this returns. */
 void hb_http_reply(struct hb_http_request *req,
     const struct hb_http_reply *reply);
+/* The handler knows who sent this: when connections run out, it is strangers
+ * that have to go. */
+void hb_http_vouch(struct hb_http_request *req);
 /* The body's memory becomes the caller's, who frees it with free(). */
 char *hb_http_take_body(struct hb_http_request *req);
 
@@ -125,7 +130,8 @@ void hb_http_server_listen(struct hb_http_server *server, int fd,
  * this nor hb_http_server_free() from inside the handler's callbacks. */
 void hb_http_server_drain(struct hb_http_server *server);
 size_t hb_http_server_connections(const struct hb_http_server *server);
-/* Closes what is left. Requests at the handler stay valid for their reply. */
+/* Closes what is left; who is still sending a body is told 503. Requests at the
+ * handler stay valid for their reply. */
 void hb_http_server_free(struct hb_http_server *server);
 
 #endif

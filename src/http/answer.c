@@ -55,7 +55,7 @@ static const struct answer answers[] = {
     {501, TEXT("501 Not Implemented"),
 	ERROR("not-implemented", "unknown method or transfer coding")},
     {503, TEXT("503 Service Unavailable"),
-	ERROR("unavailable", "out of memory for now; retry later")},
+	ERROR("unavailable", "too busy or stopping; retry later")},
     {505, TEXT("505 HTTP Version Not Supported"),
 	ERROR("version-not-supported", "speak HTTP/1.1")},
 };

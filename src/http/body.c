@@ -4,13 +4,14 @@
  * An announced body has one allocation of its size; a chunked one begins small
  * and doubles. Either is paid for as it comes, in steps of CHARGE_STEP or its
  * whole room if that is less: what is only announced costs nobody anything, for
- * untouched memory is none. When the unverified quarter of the budget is used
- * up, the slowest body of this server has to go, be it the one that asks.
+ * untouched memory is none. The head is paid for with the first step. When the
+ * unverified quarter of the budget is used up, the slowest body of this server
+ * has to go, be it the one that asks.
  *
  * Pace: a body has body_timeout. One that takes longer must have brought
  * body_rate over the last ten seconds, whenever it is looked at: each second.
  *
- * Invariant: body_len <= charged <= body_size. */
+ * Invariant: body_len <= body_paid <= body_size. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -23,6 +24,8 @@
 #define CHUNKED_FIRST ((size_t)4 * 1024)
 /* Reads of one wake-up: other connections wait. */
 #define READS_MAX 8
+/* Bodies that have to go for one that asks. */
+#define SHED_MAX 16
 
 /* --- paying --------------------------------------------------------------- */
 
@@ -47,7 +50,7 @@ slowest_upload(struct hb_http_server *server)
 		struct conn *conn = hb_container_of(r, struct conn, upload);
 		uint64_t here = speed(conn->req, now_us);
 
-		if (conn->req->pub.charged > 0 && here < least) {
+		if (here < least) {
 			slowest = conn;
 			least = here;
 		}
@@ -55,12 +58,16 @@ slowest_upload(struct hb_http_server *server)
 	return slowest;
 }
 
-/* Whether it is the unverified quarter that these bytes do not fit into. When
- * all of the budget is in use, shedding bodies would only make it worse. */
+/* Whether it is the unverified quarter that these bytes do not fit into, though
+ * they could. When all of the budget is in use, shedding bodies would only make
+ * it worse. */
 static bool
-quarter_is_full(const struct hb_budget *budget, uint64_t bytes)
+shedding_helps(const struct hb_budget *budget, uint64_t bytes)
 {
-	return atomic_load(&budget->unverified) + bytes > budget->limit / 4;
+	uint64_t quarter = budget->limit / 4;
+
+	return bytes <= quarter &&
+	       atomic_load(&budget->unverified) + bytes > quarter;
 }
 
 bool
@@ -69,15 +76,27 @@ hb_http_charge(struct conn *conn, uint64_t bytes)
 	struct hb_http_server *server = conn->server;
 	struct hb_budget *budget = hb_http_gate_budget(server->gate);
 
-	while (!hb_budget_take_unverified(budget, bytes)) {
-		struct conn *victim = quarter_is_full(budget, bytes)
-					  ? slowest_upload(server)
-					  : NULL;
+	for (int shed = 0; !hb_budget_take_unverified(budget, bytes); shed++) {
+		struct conn *victim =
+		    shed < SHED_MAX && shedding_helps(budget, bytes)
+			? slowest_upload(server)
+			: NULL;
 
 		if (victim == NULL || victim == conn)
 			return false;
 		hb_http_conn_refuse(victim, 503, "memory");
 	}
+	return true;
+}
+
+static bool
+charge_request(struct conn *conn, size_t bytes)
+{
+	if (!hb_http_charge(conn, bytes)) {
+		hb_http_conn_refuse(conn, 503, "memory");
+		return false;
+	}
+	conn->req->pub.charged += bytes;
 	return true;
 }
 
@@ -88,15 +107,28 @@ pay_for(struct conn *conn, size_t length)
 	struct request *req = conn->req;
 	size_t steps, target;
 
-	if (length <= req->pub.charged)
+	if (length <= req->body_paid)
 		return true;
 	steps = (length + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP;
 	target = steps < req->body_size ? steps : req->body_size;
-	if (!hb_http_charge(conn, target - req->pub.charged)) {
-		hb_http_conn_refuse(conn, 503, "memory");
+	if (!charge_request(conn, target - req->body_paid))
 		return false;
-	}
-	req->pub.charged = target;
+	req->body_paid = target;
+	return true;
+}
+
+/* The head, and the body's first step: who cannot pay them is not asked to
+ * send. */
+static bool
+pay_first(struct conn *conn)
+{
+	struct request *req = conn->req;
+	size_t first =
+	    req->body_size < CHARGE_STEP ? req->body_size : CHARGE_STEP;
+
+	if (!charge_request(conn, req->size + first))
+		return false;
+	req->body_paid = first;
 	return true;
 }
 
@@ -115,25 +147,49 @@ obstacle(const struct request *req)
 	return (struct hb_http_fault){0, NULL};
 }
 
-static void
-set_room(struct request *req, size_t size)
+/* False when the request has been refused: a size that the peer chooses must
+ * not be the end of us where memory is not overcommitted. */
+static bool
+set_room(struct conn *conn, size_t size)
 {
+	struct request *req = conn->req;
 	/* A body of no bytes has an address too: handlers need not care. */
-	req->pub.body = hb_xrealloc(req->pub.body, size > 0 ? size : 1);
+	char *body = realloc(req->pub.body, size > 0 ? size : 1);
+
+	if (body == NULL) {
+		hb_http_conn_refuse(conn, 503, "memory");
+		return false;
+	}
+	req->pub.body = body;
 	req->body_size = size;
+	return true;
 }
 
 /* A chunked body grows; the decoder keeps it within its limit. */
-static void
-make_room(struct request *req, size_t need)
+static bool
+make_room(struct conn *conn, size_t need)
 {
+	const struct request *req = conn->req;
 	size_t size = req->body_size;
 
 	if (need <= size)
-		return;
+		return true;
 	while (size < need)
 		size *= 2;
-	set_room(req, size < req->limit ? size : (size_t)req->limit);
+	return set_room(conn, size < req->limit ? size : (size_t)req->limit);
+}
+
+/* For all of an announced body, for the beginning of a chunked one. */
+static bool
+make_first_room(struct conn *conn)
+{
+	struct request *req = conn->req;
+
+	if (!req->pub.head.chunked)
+		return set_room(conn, (size_t)req->pub.head.content_length);
+	hb_http_chunks_init(&req->chunks, req->limit);
+	return set_room(conn,
+	    CHUNKED_FIRST < req->limit ? CHUNKED_FIRST : (size_t)req->limit);
 }
 
 /* --- arriving ------------------------------------------------------------- */
@@ -177,8 +233,8 @@ append(struct conn *conn, struct hb_span piece)
 	struct request *req = conn->req;
 	size_t len = req->pub.body_len;
 
-	make_room(req, len + piece.len);
-	if (!pay_for(conn, len + piece.len))
+	if (!make_room(conn, len + piece.len) ||
+	    !pay_for(conn, len + piece.len))
 		return;
 	memcpy(req->pub.body + len, piece.ptr, piece.len);
 	grow(conn, piece.len);
@@ -226,12 +282,14 @@ hb_http_body_read(struct conn *conn)
 {
 	for (int i = 0; i < READS_MAX && conn->state == CONN_BODY; i++) {
 		struct hb_http_request *pub = &conn->req->pub;
+		size_t room;
 		ssize_t n;
 
 		if (!pay_for(conn, pub->body_len + 1))
 			return;
-		n = hb_stream_read(conn->stream, pub->body + pub->body_len,
-		    (size_t)pub->charged - pub->body_len);
+		room = conn->req->body_paid - pub->body_len;
+		n = hb_stream_read(
+		    conn->stream, pub->body + pub->body_len, room);
 		if (n == HB_STREAM_AGAIN)
 			return;
 		if (n <= 0) {
@@ -239,6 +297,8 @@ hb_http_body_read(struct conn *conn)
 			return;
 		}
 		grow(conn, (size_t)n);
+		if ((size_t)n < room) /* that was all; if not, we hear of it */
+			return;
 	}
 }
 
@@ -265,16 +325,7 @@ hb_http_body_begin(struct conn *conn)
 		hb_http_conn_refuse(conn, fault.code, fault.reason);
 		return;
 	}
-	if (head->chunked) {
-		hb_http_chunks_init(&req->chunks, req->limit);
-		set_room(req, CHUNKED_FIRST < req->limit ? CHUNKED_FIRST
-							 : (size_t)req->limit);
-	} else {
-		set_room(req, (size_t)head->content_length);
-	}
-	/* The first step is due now: who cannot pay it is not asked to send. */
-	if (!pay_for(conn,
-		req->body_size < CHARGE_STEP ? req->body_size : CHARGE_STEP))
+	if (!make_first_room(conn) || !pay_first(conn))
 		return;
 	if (!head->chunked && head->content_length == 0) {
 		deliver(conn);

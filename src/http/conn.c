@@ -21,10 +21,12 @@
  * Bytes are read into the server's scratch buffer, but for the bulk of a body,
  * which is read where it stays. serve() takes what it can from them; what is
  * left (a part of a head, or pipelined requests while one is at the handler)
- * is kept with the connection until rest(), which also makes deadline and
- * wanted events fit the state. A connection that waits for a request holds no
- * buffer. While a request is at the handler nothing is read; the read event is
- * left alone, though, until it fires: most answers are faster.
+ * is kept with the connection by rest(), which also makes deadline and wanted
+ * events fit the state, and what comes then is read behind it: a byte is moved
+ * a few times at most, however slowly they drip. A connection that waits for a
+ * request holds no buffer. While a request is at the handler nothing is read;
+ * the read event is left alone, though, until it fires: most answers are
+ * faster.
  *
  * Invariants: (1) every request is told to on_done exactly once; (2) busy is
  * set while a function of ours may still use the connection after a callback:
@@ -66,18 +68,17 @@ drop_kept(struct conn *conn)
 	conn->kept_size = 0;
 }
 
-/* The input, which did not fit into kept, is in the scratch buffer. */
+/* Room for len bytes at least, with what is kept at its front. */
 static bool
 grow_kept(struct conn *conn, size_t len)
 {
-	size_t size = KEPT_FIRST;
+	size_t size = conn->kept_size > 0 ? conn->kept_size : KEPT_FIRST;
 
-	drop_kept(conn);
 	while (size < len)
 		size *= 2;
-	if (!hb_http_charge(conn, size))
+	if (!hb_http_charge(conn, size - conn->kept_size))
 		return false;
-	conn->kept = hb_xmalloc(size);
+	conn->kept = hb_xrealloc(conn->kept, size);
 	conn->kept_size = size;
 	return true;
 }
@@ -92,10 +93,33 @@ keep(struct conn *conn)
 		drop_kept(conn);
 		return true;
 	}
+	if (conn->input.ptr == conn->kept)
+		return true;
 	if (len > conn->kept_size && !grow_kept(conn, len))
 		return false;
 	memmove(conn->kept, conn->input.ptr, len);
 	conn->input.ptr = conn->kept;
+	return true;
+}
+
+/* Where the next bytes go; false: no memory. */
+static bool
+find_room(struct conn *conn, char **to, size_t *room)
+{
+	size_t have = conn->input.len;
+
+	*to = conn->server->scratch;
+	*room = HB_HTTP_READ_SIZE;
+	if (have == 0)
+		return true;
+	if (have == conn->kept_size) {
+		if (!grow_kept(conn, have + 1))
+			return false;
+		conn->input.ptr = conn->kept;
+	}
+	*to = conn->kept + have;
+	if (*room > conn->kept_size - have)
+		*room = conn->kept_size - have;
 	return true;
 }
 
@@ -113,15 +137,6 @@ wait_in(struct conn *conn, struct hb_deadlines *queue)
 		hb_deadline_set(queue, &conn->deadline);
 }
 
-static void
-place_stranger(struct conn *conn)
-{
-	if (conn->known || conn->state != CONN_HEAD)
-		hb_ring_remove(&conn->stranger);
-	else if (conn->stranger.next == NULL)
-		hb_ring_add(&conn->server->strangers, &conn->stranger);
-}
-
 /* Nothing more can be done now: waits for what the state waits for. */
 static void
 rest(struct conn *conn)
@@ -137,7 +152,6 @@ rest(struct conn *conn)
 		conn->closing = true;
 		conn->input = HB_SPAN_NONE;
 	}
-	place_stranger(conn);
 	switch (conn->state) {
 	case CONN_HEAD:
 		wait_in(conn, conn->input.len > 0 || conn->requests == 0
@@ -211,6 +225,20 @@ hb_http_conn_kill(struct conn *conn)
 		conn_free(conn);
 }
 
+/* A sender whose body is on its way is told, as far as the socket takes it. */
+void
+hb_http_conn_evict(struct conn *conn, const char *reason)
+{
+	conn->busy = true;
+	if (conn->state == CONN_BODY)
+		hb_http_conn_refuse(conn, 503, reason);
+	conn->busy = false;
+	if (conn->state == CONN_DEAD)
+		conn_free(conn);
+	else
+		hb_http_conn_kill(conn);
+}
+
 static void
 begin_linger(struct conn *conn)
 {
@@ -277,25 +305,25 @@ hb_http_conn_serve(struct conn *conn)
 		rest(conn);
 }
 
-/* Reads behind what is kept. */
 static void
 read_input(struct conn *conn)
 {
-	struct hb_http_server *server = conn->server;
-	size_t have = conn->input.len;
+	size_t have = conn->input.len, room;
+	char *to;
 	ssize_t n;
 
-	if (have > 0)
-		memcpy(server->scratch, conn->input.ptr, have);
-	n = hb_stream_read(
-	    conn->stream, server->scratch + have, server->scratch_size - have);
+	if (!find_room(conn, &to, &room)) {
+		hb_http_conn_refuse(conn, 503, "memory");
+		return;
+	}
+	n = hb_stream_read(conn->stream, to, room);
 	if (n == HB_STREAM_AGAIN)
 		return;
 	if (n <= 0) {
 		hb_http_conn_kill(conn);
 		return;
 	}
-	conn->input = hb_span_make(server->scratch, have + (size_t)n);
+	conn->input = hb_span_make(to - have, have + (size_t)n);
 	hb_http_conn_serve(conn);
 }
 
@@ -304,7 +332,7 @@ read_linger(struct conn *conn)
 {
 	struct hb_http_server *server = conn->server;
 	ssize_t n =
-	    hb_stream_read(conn->stream, server->scratch, server->scratch_size);
+	    hb_stream_read(conn->stream, server->scratch, HB_HTTP_READ_SIZE);
 
 	if (n == HB_STREAM_AGAIN)
 		return;
@@ -408,6 +436,7 @@ hb_http_conn_new(
 	write_peer(peer, conn->peer_text, sizeof(conn->peer_text));
 	conn->stream = hb_stream_open(server->loop, fd, &ops, conn);
 	hb_ring_add(&server->conns, &conn->all);
+	hb_ring_add(&server->strangers, &conn->stranger);
 	server->conn_count++;
 	listening->open_here++;
 	listening->door->open++;
@@ -423,7 +452,7 @@ hb_http_conn_drain(struct conn *conn)
 
 	if (conn->state != CONN_HEAD || conn->input.len > 0)
 		return;
-	n = hb_stream_read(conn->stream, server->scratch, server->scratch_size);
+	n = hb_stream_read(conn->stream, server->scratch, HB_HTTP_READ_SIZE);
 	if (n == HB_STREAM_AGAIN) {
 		begin_linger(conn);
 		rest(conn);

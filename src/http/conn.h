@@ -26,11 +26,10 @@ struct conn {
 	enum conn_state state;
 	bool busy;    /* a function up the stack goes on with it */
 	bool closing; /* after the answer */
-	bool known;   /* it has had a good answer */
 	uint64_t requests, lingered;
 
-	/* What is not taken yet: during a read in the server's scratch buffer,
-	 * between reads in kept. */
+	/* What is not taken yet: in the server's scratch buffer while it is
+	 * looked at, else at the front of kept. */
 	struct hb_span input;
 	size_t searched; /* of input, for the end of a head */
 	char *kept;
@@ -48,10 +47,12 @@ struct request {
 	struct hb_http_server *server;
 	struct conn *conn; /* NULL once it is gone */
 	uint64_t head_len;
+	size_t size;	  /* this allocation: paid for together with the body */
 	bool accepted;	  /* the handler lets the body in */
 	bool delivered;	  /* it is the handler's, by on_body */
 	uint64_t limit;	  /* of the body */
 	size_t body_size; /* allocated */
+	size_t body_paid; /* of it */
 	struct hb_http_chunks chunks;
 	uint64_t paces[HB_HTTP_PACES]; /* body_len at the last looks */
 	uint64_t pace_count;
@@ -65,6 +66,9 @@ void hb_http_conn_new(
     struct listening *listening, int fd, const struct in6_addr *peer);
 /* At once, without an answer. */
 void hb_http_conn_kill(struct conn *conn);
+/* The same, but a request that has not arrived as a whole is answered 503. Not
+ * from inside the connection's own calls. */
+void hb_http_conn_evict(struct conn *conn, const char *reason);
 /* Closes it if it is idle; a request that has reached us is still served. */
 void hb_http_conn_drain(struct conn *conn);
 /* Does what can be done with the input, one request after the other. */

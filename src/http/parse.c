@@ -45,14 +45,16 @@ may_begin(struct hb_span data)
 }
 
 /* Whether the request line, which starts here, is longer than any that is
- * allowed. A smaller head_size is the limit that counts. */
+ * allowed: looked at once, when that many bytes are there. A smaller head_size
+ * is the limit that counts. */
 static bool
-line_too_long(
-    struct hb_span data, size_t start, const struct hb_http_limits *limits)
+line_too_long(struct hb_span data, size_t start, size_t searched,
+    const struct hb_http_limits *limits)
 {
 	size_t max = limits->target_size + REQUEST_LINE_REST;
 
 	return start + max < limits->head_size && data.len >= start + max &&
+	       searched < start + max &&
 	       memchr(data.ptr + start, '\n', max) == NULL;
 }
 
@@ -69,7 +71,7 @@ hb_http_head_end(struct hb_span data, const struct hb_http_limits *limits,
 	if (!may_begin(data))
 		return bad(fault, 400, "bad-request-line");
 	start = data.ptr[0] == '\r' ? 2 : 0; /* one empty line may precede */
-	if (line_too_long(data, start, limits))
+	if (line_too_long(data, start, *searched, limits))
 		return bad(fault, 414, "target-too-long");
 	while (*searched < most) {
 		const char *lf =
@@ -99,9 +101,13 @@ size_t
 hb_http_head_room(struct hb_span text, const struct hb_http_limits *limits)
 {
 	size_t lines = 0;
+	const char *lf;
 
-	for (size_t i = 0; i < text.len && lines < limits->headers; i++)
-		lines += text.ptr[i] == '\n';
+	while (lines < limits->headers &&
+	       (lf = memchr(text.ptr, '\n', text.len)) != NULL) {
+		text = hb_span_skip(text, (size_t)(lf - text.ptr) + 1);
+		lines++;
+	}
 	return lines;
 }
 

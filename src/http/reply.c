@@ -128,8 +128,6 @@ answer(struct conn *conn, const struct hb_http_reply *reply, const char *reason)
 		conn->closing = true;
 	if (conn->closing)
 		conn->input = HB_SPAN_NONE;
-	if (reply->code < 400)
-		conn->known = true;
 	lost = !send_answer(conn, reply, req != NULL ? &req->pub.head : NULL);
 	if (req != NULL)
 		hb_http_request_end(req, reply->code, reason, lost);

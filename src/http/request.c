@@ -37,7 +37,8 @@ request_new(struct conn *conn, struct hb_span head, struct hb_http_fault *fault)
 	const struct hb_http_limits *limits = &conn->server->limits;
 	size_t room = hb_http_head_room(head, limits);
 	size_t table = room * sizeof(struct hb_http_header);
-	struct request *req = hb_xmalloc(sizeof(*req) + table + head.len);
+	size_t size = sizeof(struct request) + table + head.len;
+	struct request *req = hb_xmalloc(size);
 	char *text = (char *)req->headers + table;
 
 	memset(req, 0, sizeof(*req));
@@ -50,6 +51,7 @@ request_new(struct conn *conn, struct hb_span head, struct hb_http_fault *fault)
 	req->server = conn->server;
 	req->conn = conn;
 	req->head_len = head.len;
+	req->size = size;
 	req->pub.loop = conn->server->loop;
 	req->pub.listener = conn->listening->name;
 	req->pub.peer = conn->peer;
@@ -92,6 +94,15 @@ hb_http_accept_body(struct hb_http_request *pub, uint64_t limit)
 
 	req->accepted = true;
 	req->limit = limit < most ? limit : most;
+}
+
+void
+hb_http_vouch(struct hb_http_request *pub)
+{
+	struct request *req = request_of(pub);
+
+	if (req->conn != NULL)
+		hb_ring_remove(&req->conn->stranger);
 }
 
 char *

@@ -7,7 +7,11 @@
  * connection may live for days, and its worker with it.
  *
  * When descriptors run out, accepting pauses: polling a socket that cannot be
- * accepted from would burn the CPU. */
+ * accepted from would burn the CPU.
+ *
+ * A connection is a stranger until the handler vouches for it. When connections
+ * run out, the oldest stranger has to go, whatever it is doing: neither a slow
+ * body nor a chain of requests that are refused keeps a place. */
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/tcp.h>
@@ -23,7 +27,6 @@
 /* How long accepting pauses. */
 #define SHORTAGE_MS 100
 #define OVERWEIGHT_MS 1
-#define SCRATCH_MIN ((size_t)16 * 1024)
 
 /* --- rings ---------------------------------------------------------------- */
 
@@ -53,11 +56,27 @@ hb_ring_remove(struct ring *entry)
 
 /* --- accepting ------------------------------------------------------------ */
 
+/* Another server was faster, or that connection has failed already: neither
+ * says anything about the next one (accept(2)). */
 static bool
-is_shortage(int error)
+is_passing(int error)
 {
-	return error == EMFILE || error == ENFILE || error == ENOMEM ||
-	       error == ENOBUFS;
+	switch (error) {
+	case EAGAIN:
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EPERM:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Once a second is enough to say it. */
@@ -73,7 +92,10 @@ complain(struct listening *listening, int error)
 	hb_log(HB_LOG_ERROR, "listen.error",
 	    HB_F_STR("address", listening->name),
 	    HB_F_STR("why", strerror(error)),
-	    HB_F_STR("remedy", "raise LimitNOFILE or lower http.connections"));
+	    HB_F_STR("remedy",
+		error == EMFILE || error == ENFILE
+		    ? "raise LimitNOFILE or lower http.connections"
+		    : NULL));
 }
 
 /* Stops polling for a while. */
@@ -110,16 +132,34 @@ peer_of(const struct sockaddr_storage *addr)
 	return peer;
 }
 
-/* When it gets crowded, the stranger goes who has waited longest. */
+/* Whoever is at the handler stays: its request has arrived. */
+static struct conn *
+oldest_stranger(struct hb_http_server *server)
+{
+	for (struct ring *r = server->strangers.next; r != &server->strangers;
+	     r = r->next) {
+		struct conn *conn = hb_http_conn_of_stranger(r);
+
+		if (conn->state != CONN_HANDLER)
+			return conn;
+	}
+	return NULL;
+}
+
+/* When it gets crowded, the oldest stranger has to go. */
 static enum hb_gate
 enter(struct hb_http_server *server, const struct in6_addr *peer)
 {
 	enum hb_gate gate = hb_http_gate_enter(server->gate, peer);
+	struct conn *stranger;
 
-	if (gate == HB_GATE_ADDRESS || !hb_http_gate_crowded(server->gate) ||
-	    hb_ring_is_empty(&server->strangers))
+	if (gate == HB_GATE_ADDRESS || !hb_http_gate_crowded(server->gate))
 		return gate;
-	hb_http_conn_kill(hb_http_conn_of_stranger(server->strangers.next));
+	stranger = oldest_stranger(server);
+	if (stranger == NULL)
+		return gate;
+	hb_metric_inc(stranger->listening->crowded);
+	hb_http_conn_evict(stranger, "crowded");
 	return gate == HB_GATE_FULL ? hb_http_gate_enter(server->gate, peer)
 				    : gate;
 }
@@ -150,11 +190,10 @@ accept_one(struct listening *listening)
 	if (fd >= 0) {
 		peer = peer_of(&addr);
 		admit(listening, fd, &peer);
-	} else if (is_shortage(errno)) {
+	} else if (!is_passing(errno)) {
 		complain(listening, errno);
 		step_aside(listening, SHORTAGE_MS);
 	}
-	/* Else another server was faster, or the peer gave up. */
 }
 
 static void
@@ -194,6 +233,8 @@ find_metrics(struct listening *listening)
 	    HB_M_HTTP_CONNECTIONS_REFUSED, name, "connections", NULL, NULL);
 	listening->refused[HB_GATE_ADDRESS] = hb_metric_get(
 	    HB_M_HTTP_CONNECTIONS_REFUSED, name, "address", NULL, NULL);
+	listening->crowded = hb_metric_get(
+	    HB_M_HTTP_CONNECTIONS_REFUSED, name, "crowded", NULL, NULL);
 }
 
 void
@@ -260,11 +301,6 @@ hb_http_server_new(struct hb_loop *loop, const struct hb_http_conf *conf,
 	    .headers = (size_t)conf->headers,
 	    .target_size = (size_t)conf->target_size,
 	};
-	/* A whole head fits, and with it most webhooks. */
-	server->scratch_size = server->limits.head_size > SCRATCH_MIN
-				   ? server->limits.head_size
-				   : SCRATCH_MIN;
-	server->scratch = hb_xmalloc(server->scratch_size);
 	hb_ring_init(&server->conns);
 	hb_ring_init(&server->strangers);
 	hb_ring_init(&server->uploads);
@@ -328,7 +364,6 @@ hb_http_server_unref(struct hb_http_server *server)
 {
 	if (--server->refs > 0)
 		return;
-	free(server->scratch);
 	free(server);
 }
 
@@ -338,7 +373,8 @@ hb_http_server_free(struct hb_http_server *server)
 	if (server == NULL)
 		return;
 	while (!hb_ring_is_empty(&server->conns))
-		hb_http_conn_kill(hb_http_conn_of_ring(server->conns.next));
+		hb_http_conn_evict(
+		    hb_http_conn_of_ring(server->conns.next), "stopping");
 	free_listenings(server);
 	hb_deadlines_fini(&server->idle);
 	hb_deadlines_fini(&server->head);

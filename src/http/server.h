@@ -12,6 +12,9 @@
 #include "parse.h"
 
 #define HB_HTTP_WRITE_MS 10000
+/* The most that is read at once: most webhooks as a whole, and the most that
+ * is kept of what is pipelined behind a request. */
+#define HB_HTTP_READ_SIZE ((size_t)16 * 1024)
 /* How often a body's rate is looked at, and over how many looks. */
 #define HB_HTTP_PACE_MS 1000
 #define HB_HTTP_PACES 10
@@ -43,6 +46,7 @@ struct listening {
 	uint64_t complained_ms;
 	struct hb_metric *open, *total; /* of all servers */
 	struct hb_metric *refused[HB_GATE_WORDS];
+	struct hb_metric *crowded; /* strangers that had to go */
 };
 
 struct hb_http_server {
@@ -57,8 +61,7 @@ struct hb_http_server {
 	struct listening *listenings;
 
 	struct ring conns;
-	/* Those that wait for a head and never had a good answer; who has
-	 * waited longest comes first. */
+	/* Those that nobody has vouched for; the oldest comes first. */
 	struct ring strangers;
 	struct ring uploads;	   /* those whose unverified body comes in */
 	_Atomic size_t conn_count; /* read by other threads */
@@ -68,8 +71,7 @@ struct hb_http_server {
 	uint64_t pace_ms; /* the body's */
 
 	/* Bytes are read here first; a connection keeps only what it needs. */
-	char *scratch;
-	size_t scratch_size;
+	char scratch[HB_HTTP_READ_SIZE];
 
 	char date[40]; /* the Date field of this second */
 	int64_t date_s;

@@ -62,8 +62,10 @@ on_head(void *arg, struct hb_http_request *req)
 	if (hb_span_starts(req->head.path, HB_SPAN("/now/")))
 		reply(req, code_of(hb_span_skip(req->head.path, 5)));
 	else if (path_is(req, "/echo") || path_is(req, "/hold") ||
-		 path_is(req, "/big"))
+		 path_is(req, "/big") || path_is(req, "/soon/401"))
 		hb_http_accept_body(req, BODY_LIMIT);
+	else if (path_is(req, "/vast"))
+		hb_http_accept_body(req, UINT64_MAX);
 	else
 		reply(req, 404);
 }
@@ -79,6 +81,8 @@ on_data(void *arg, struct hb_http_request *req, const char *data, size_t len)
 	seen->data = hb_xrealloc(seen->data, seen->len + len);
 	memcpy(seen->data + seen->len, data, len);
 	seen->len += len;
+	if (path_is(req, "/soon/401"))
+		reply(req, 401);
 }
 
 static void
@@ -90,6 +94,9 @@ on_body(void *arg, struct hb_http_request *req)
 	site->delivered++;
 	assert_true(req->charged >= req->body_len);
 	assert_true(req->body_us >= req->head_us);
+	/* of a trailer nothing is seen */
+	assert_false(hb_span_is_set(
+	    hb_http_header(&req->head, HB_SPAN("trailer-field"), NULL)));
 	hb_budget_give_unverified(site->books, req->charged);
 	if (path_is(req, "/hold")) {
 		assert_true(site->held_count < HB_COUNT(site->held));
@@ -99,6 +106,8 @@ on_body(void *arg, struct hb_http_request *req)
 	assert_int_equal(seen->len, req->body_len);
 	if (seen->len > 0)
 		assert_memory_equal(seen->data, req->body, seen->len);
+	if (path_is(req, "/echo"))
+		hb_http_vouch(req);
 	reply(req, 200);
 }
 
@@ -120,6 +129,8 @@ on_done(void *arg, const struct hb_http_done *done)
 	site->last_bytes = done->bytes;
 	snprintf(site->last_reason, sizeof(site->last_reason), "%s",
 	    done->reason != NULL ? done->reason : "");
+	snprintf(site->last_peer, sizeof(site->last_peer), "%s",
+	    done->peer_text);
 }
 
 const struct hb_http_handler site_handler = {
@@ -159,22 +170,47 @@ const struct hb_http_conf site_usual = {
     .requests_per_connection = 1000,
 };
 
-static void
-listen_here(struct site *site, bool on_unix)
+/* Loopback, any port; of Unix sockets an address of the kernel's choice, in no
+ * directory. */
+static socklen_t
+make_address(sa_family_t family, struct sockaddr_storage *addr)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)&site->addr;
-	struct sockaddr_un *un = (struct sockaddr_un *)&site->addr;
+	struct sockaddr_in *in = (struct sockaddr_in *)addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)addr;
 
-	site->listen_fd = socket(on_unix ? AF_UNIX : AF_INET,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_true(site->listen_fd >= 0);
-	site->addr_len = sizeof(*in);
-	in->sin_family = AF_INET;
-	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (on_unix) { /* an address of the kernel's choice, in no directory */
-		site->addr_len = sizeof(sa_family_t);
-		un->sun_family = AF_UNIX;
+	*addr = (struct sockaddr_storage){.ss_family = family};
+	switch (family) {
+	case AF_INET:
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		return sizeof(*in);
+	case AF_INET6:
+		in6->sin6_addr = in6addr_loopback;
+		return sizeof(*in6);
+	default:
+		return sizeof(sa_family_t);
 	}
+}
+
+bool
+site_has(sa_family_t family)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = make_address(family, &addr);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (struct sockaddr *)&addr, len) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+static void
+listen_here(struct site *site, sa_family_t family)
+{
+	site->listen_fd =
+	    socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(site->listen_fd >= 0);
+	site->addr_len = make_address(family, &site->addr);
 	assert_int_equal(bind(site->listen_fd, (struct sockaddr *)&site->addr,
 			     site->addr_len),
 	    0);
@@ -187,7 +223,7 @@ listen_here(struct site *site, bool on_unix)
 
 void
 site_open_at(struct site *site, const struct hb_http_conf *conf,
-    uint64_t memory, bool on_unix)
+    uint64_t memory, sa_family_t family)
 {
 	*site = (struct site){.conf = *conf, .books = &site->budget};
 	site->loop = hb_loop_new("test", NULL);
@@ -196,14 +232,14 @@ site_open_at(struct site *site, const struct hb_http_conf *conf,
 	site->gate = hb_http_gate_new(&site->conf, &site->budget);
 	site->server = hb_http_server_new(
 	    site->loop, &site->conf, site->gate, &site_handler, site);
-	listen_here(site, on_unix);
+	listen_here(site, family);
 	hb_http_server_listen(site->server, site->listen_fd, "test");
 }
 
 void
 site_open(struct site *site, const struct hb_http_conf *conf)
 {
-	site_open_at(site, conf, 256 * MIB, false);
+	site_open_at(site, conf, 256 * MIB, AF_INET);
 }
 
 int64_t
@@ -229,8 +265,7 @@ site_close(struct site *site)
 	free(site->last.data);
 }
 
-/* Turns the loop as long as something happens, then a moment more. */
-static void
+void
 site_turn_once(struct site *site)
 {
 	event_base_loop(hb_loop_base(site->loop), EVLOOP_NONBLOCK);
@@ -250,6 +285,22 @@ site_wait(struct site *site, uint64_t since_ms, const char *what)
 		fail_msg("waited too long for %s", what);
 	site_turn_once(site);
 	usleep(200);
+}
+
+void
+site_await_connections(struct site *site, size_t count)
+{
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	while (hb_http_server_connections(site->server) != count)
+		site_wait(site, since_ms, "connections to come or go");
+}
+
+struct conn *
+site_newest(struct site *site)
+{
+	assert_false(hb_ring_is_empty(&site->server->conns));
+	return hb_http_conn_of_ring(site->server->conns.prev);
 }
 
 /* --- clients -------------------------------------------------------------- */
@@ -309,6 +360,15 @@ client_say(struct client *c, const char *text)
 {
 	client_send(c, text, strlen(text));
 	site_turn(c->site);
+}
+
+void
+client_drip(struct client *c, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		client_send(c, text + i, 1);
+		site_turn(c->site);
+	}
 }
 
 /* Takes what has come; false when there was nothing. */

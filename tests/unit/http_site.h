@@ -3,9 +3,12 @@
  *
  * Everything runs in one thread: a client that waits turns the server's loop.
  * What the handler does is chosen by the path:
- *   /echo      lets the body in, answers 200 with its length
+ *   /echo      lets the body in, vouches for the peer, answers 200 with the
+ *              body's length
  *   /hold      lets the body in, keeps the request until site_release()
  *   /now/CODE  answers CODE from the head on
+ *   /soon/401  lets the body in, answers at its first piece
+ *   /vast      lets any body in
  *   /big       like /echo, with a reply that fills any socket
  * site_close() checks the books: as many requests done as begun, no byte of
  * the budget held, no connection counted. */
@@ -24,6 +27,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/http/conn.h"
 #include "hookbridge/budget.h"
 #include "hookbridge/clock.h"
 #include "hookbridge/http.h"
@@ -61,6 +65,7 @@ struct site {
 	bool last_lost;
 	char last_reason[32];
 	uint64_t last_bytes;
+	char last_peer[48];
 	struct pieces last; /* of the last body */
 };
 
@@ -69,13 +74,20 @@ extern const struct hb_http_conf site_usual; /* small, and never in the way */
 
 void site_open(struct site *site, const struct hb_http_conf *conf);
 void site_open_at(struct site *site, const struct hb_http_conf *conf,
-    uint64_t memory, bool on_unix);
+    uint64_t memory, sa_family_t family);
+/* Whether there is a loopback address of this family. */
+bool site_has(sa_family_t family);
 /* Frees the server, if the test has not, and replies to what is held. */
 void site_close(struct site *site);
 /* Answers the request held longest. */
 void site_release(struct site *site, int code);
 /* Turns the loop until nothing is ready. */
 void site_turn(struct site *site);
+void site_turn_once(struct site *site);
+/* Turns until so many connections are open. */
+void site_await_connections(struct site *site, size_t count);
+/* The server's side of the connection that was accepted last. */
+struct conn *site_newest(struct site *site);
 /* One turn of many; fails once that lasts too long. */
 void site_wait(struct site *site, uint64_t since_ms, const char *what);
 int64_t site_metric(
@@ -98,6 +110,8 @@ void client_close(struct client *c);
 void client_reset(struct client *c);
 void client_send(struct client *c, const char *data, size_t len);
 void client_say(struct client *c, const char *text);
+/* Byte by byte, each seen by the server alone. */
+void client_drip(struct client *c, const char *text, size_t len);
 /* Takes what has come; false when there was nothing. */
 bool client_pull(struct client *c);
 /* Waits for an answer, and for this one. */

@@ -2,7 +2,9 @@
 /* test_http_server.c - requests, answers, pipelining, and how they end */
 #include "http_site.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 /* --- one request ---------------------------------------------------------- */
 
@@ -40,18 +42,51 @@ test_answer_form(void **state)
 }
 
 /* What the server itself makes of strange requests. */
+struct strange {
+	const char *text;
+	int code;
+	bool stays;
+	const char *reason; /* of the last on_done */
+};
+
+static void
+check_strange(const struct strange *strange, size_t i, bool drip)
+{
+	struct site site;
+	struct client c;
+
+	site_open(&site, &site_usual);
+	c = client_open(&site);
+	if (drip)
+		client_drip(&c, strange->text, strlen(strange->text));
+	else
+		client_say(&c, strange->text);
+	client_expect(&c, strange->code);
+	if (client_was_told(&c, CLOSING) == strange->stays)
+		fail_msg("case %zu: closing is wrong", i);
+	assert_string_equal(site.last_reason, strange->reason);
+	assert_int_equal(site.last_code, strange->code);
+	assert_false(site.last_lost);
+	assert_true(site.last_bytes > 0);
+	if (strange->stays) {
+		client_expect_silence(&c);
+		client_say(&c, POST("/echo", "1") "x");
+		client_expect(&c, 200);
+	} else {
+		client_expect_end(&c);
+	}
+	client_close(&c);
+	site_close(&site);
+}
+
 static void
 test_table(void **state)
 {
-	static const struct {
-		const char *text;
-		int code;
-		bool stays;
-		const char *reason; /* of the last on_done */
-	} cases[] = {
+	static const struct strange cases[] = {
 	    {POST("/echo", "0"), 200, true, ""},
 	    {POST("/echo?x", "2") "ab", 200, true, ""},
-	    {CHUNKED("/echo") "5\r\nhello\r\n0\r\nT: x\r\n\r\n", 200, true, ""},
+	    {CHUNKED("/echo") "5\r\nhello\r\n0\r\nTrailer-Field: x\r\n\r\n",
+		200, true, ""},
 	    {CHUNKED("/echo") "0\r\n\r\n", 200, true, ""},
 	    {"POST http://a/echo HTTP/1.1\r\n" HOST
 	     "Content-Length: 1\r\n\r\nx",
@@ -60,7 +95,7 @@ test_table(void **state)
 	     "Content-Length: 0\r\n\r\n",
 		200, false, ""},
 	    {"POST /echo HTTP/1.1\r\n" HOST "Upgrade: h2c\r\n"
-	     "Connection: upgrade\r\nContent-Length: 0\r\n\r\n",
+	     "Connection: upgrade\r\nContent-Length: 5\r\n\r\nhello",
 		200, true, ""},
 	    {"POST /echo HTTP/1.0\r\nContent-Length: 0\r\n\r\n", 200, false,
 		""},
@@ -76,12 +111,17 @@ test_table(void **state)
 	    {CHUNKED("/now/404") "0\r\n\r\n", 404, false, ""},
 	    {"POST /echo HTTP/1.1\r\n" HOST "\r\n", 411, false, "no-length"},
 	    {POST("/echo", "4194305"), 413, false, "body-too-large"},
+	    {POST("/echo", "9223372036854775807"), 413, false,
+		"body-too-large"},
 	    {POST("/echo", "9223372036854775808"), 413, false,
 		"body-too-large"},
 	    {POST("/echo", "99999999999999999999"), 413, false,
 		"body-too-large"},
 	    {CHUNKED("/echo") "400001\r\n", 413, false, "body-too-large"},
 	    {CHUNKED("/echo") "5\r\nhelloXX", 400, false, "bad-chunk"},
+	    {POST("/soon/401", "5") "hello", 401, false, ""},
+	    {POST("/soon/401", "50") "h", 401, false, ""},
+	    {CHUNKED("/soon/401") "1\r\nh", 401, false, ""},
 	    {POST("/echo", "5, 5") "hello", 400, false, "bad-content-length"},
 	    {"BREW /echo HTTP/1.1\r\n" HOST "\r\n", 501, false,
 		"unknown-method"},
@@ -99,28 +139,8 @@ test_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < HB_COUNT(cases); i++) {
-		struct site site;
-		struct client c;
-
-		site_open(&site, &site_usual);
-		c = client_open(&site);
-		client_say(&c, cases[i].text);
-		client_expect(&c, cases[i].code);
-		if (client_was_told(&c, CLOSING) == cases[i].stays)
-			fail_msg("case %zu: closing is wrong", i);
-		assert_string_equal(site.last_reason, cases[i].reason);
-		assert_int_equal(site.last_code, cases[i].code);
-		assert_false(site.last_lost);
-		assert_true(site.last_bytes > 0);
-		if (cases[i].stays) {
-			client_expect_silence(&c);
-			client_say(&c, POST("/echo", "1") "x");
-			client_expect(&c, 200);
-		} else {
-			client_expect_end(&c);
-		}
-		client_close(&c);
-		site_close(&site);
+		check_strange(&cases[i], i, false);
+		check_strange(&cases[i], i, true);
 	}
 }
 
@@ -165,6 +185,54 @@ test_http10_keep_alive(void **state)
 	site_close(&site);
 }
 
+/* Each address family has its way to say who the peer is. */
+static void
+test_peers(void **state)
+{
+	static const struct {
+		sa_family_t family;
+		const char *text;
+	} cases[] = {
+	    {AF_INET, "127.0.0.1"}, {AF_INET6, "::1"}, {AF_UNIX, "unix"}};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct site site;
+		struct client c;
+
+		if (!site_has(cases[i].family))
+			continue; /* no IPv6 here */
+		site_open_at(&site, &site_usual, 256 * MIB, cases[i].family);
+		c = client_open(&site);
+		client_say(&c, POST("/echo", "0"));
+		client_expect(&c, 200);
+		assert_string_equal(site.last_peer, cases[i].text);
+		client_close(&c);
+		site_close(&site);
+	}
+}
+
+static void
+test_accepted_socket(void **state)
+{
+	struct site site;
+	struct client c;
+	int fd, on = 0;
+	socklen_t len = sizeof(on);
+
+	(void)state;
+	site_open(&site, &site_usual);
+	c = client_open(&site);
+	fd = hb_stream_fd(site_newest(&site)->stream);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_int_equal(
+	    getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+	assert_true(on);
+	client_close(&c);
+	site_close(&site);
+}
+
 /* --- pieces --------------------------------------------------------------- */
 
 /* Two pipelined requests, cut anywhere in two, and byte by byte. */
@@ -191,10 +259,7 @@ test_every_split(void **state)
 		}
 		client_expect_silence(&c);
 	}
-	for (size_t i = 0; i < len; i++) {
-		client_send(&c, text + i, 1);
-		site_turn(&site);
-	}
+	client_drip(&c, text, len);
 	client_expect(&c, 200);
 	client_expect(&c, 200);
 	client_close(&c);
@@ -289,6 +354,52 @@ test_pipelined_flood(void **state)
 		client_expect(&c, 200);
 	client_close(&c);
 	site_close(&site);
+}
+
+/* However large a head may be: behind a request that is at the handler, no more
+ * than one read is kept, and paid for. */
+static void
+test_pipelined_bytes(void **state)
+{
+	enum { FILLER = 100000, FLOOD = 150000 };
+	static const char hold[] = "\r\n" HOST "Content-Length: 0\r\n\r\n";
+	static const char one[] = POST("/echo", "3") "abc";
+	char *flood = hb_xmalloc(FLOOD);
+	size_t len, echoes = 0;
+	struct hb_http_conf conf = site_usual;
+	struct site site;
+	struct client c;
+
+	(void)state;
+	conf.head_size = MIB;
+	site_open(&site, &conf);
+	c = client_open(&site);
+	/* A head in two parts, the second with its successors. */
+	memset(flood, 'x', FILLER);
+	for (len = FILLER; len + sizeof(hold) + sizeof(one) < FLOOD;) {
+		const char *part = len == FILLER ? hold : one;
+
+		memcpy(flood + len, part, strlen(part));
+		len += strlen(part);
+		echoes += part == one;
+	}
+	client_say(&c, "POST /hold HTTP/1.1\r\nX: ");
+	client_send(&c, flood, FILLER / 2);
+	site_turn(&site);
+	assert_int_equal(site.begun, 0);
+	client_send(&c, flood + FILLER / 2, len - FILLER / 2);
+	site_turn(&site);
+	assert_int_equal(site.begun, 1);
+	assert_in_range(
+	    site_newest(&site)->input.len, 1, HB_HTTP_READ_SIZE);
+	assert_int_equal(
+	    site.budget.unverified, site_newest(&site)->kept_size);
+	site_release(&site, 200);
+	for (size_t i = 0; i < 1 + echoes; i++)
+		client_expect(&c, 200);
+	client_close(&c);
+	site_close(&site);
+	free(flood);
 }
 
 static void
@@ -387,17 +498,23 @@ test_partial_write(void **state)
 static void
 test_drain(void **state)
 {
+	struct hb_http_conf conf = site_usual;
 	struct site site;
-	struct client idle, held, partial, fresh;
+	struct client idle, held, partial, sending, reading, fresh;
 
 	(void)state;
-	site_open(&site, &site_usual);
+	conf.idle_timeout_ms = 2 * SAFETY_MS; /* not what ends anything here */
+	site_open(&site, &conf);
 	idle = client_open(&site);
 	held = client_open(&site);
 	partial = client_open(&site);
 	fresh = client_open(&site);
 	client_say(&held, POST("/hold", "0"));
 	client_say(&partial, "POST /echo HTTP/1.1\r\n");
+	sending = client_open(&site);
+	client_say(&sending, POST("/echo", "3") "a");
+	reading = client_open(&site);
+	client_say(&reading, POST("/big", "0"));
 	/* in the socket, unread: still served */
 	send(fresh.fd, POST("/echo", "0"), strlen(POST("/echo", "0")), 0);
 	hb_http_server_drain(site.server);
@@ -412,7 +529,14 @@ test_drain(void **state)
 	client_say(&partial, HOST "Content-Length: 0\r\n\r\n");
 	client_expect(&partial, 200);
 	assert_true(client_was_told(&partial, CLOSING));
+	client_say(&sending, "bc");
+	client_expect(&sending, 200);
+	assert_true(client_was_told(&sending, CLOSING));
+	client_expect(&reading, 200);
+	client_expect_end(&reading); /* its head promised nothing */
 	client_close(&idle);
+	client_close(&sending);
+	client_close(&reading);
 	client_close(&held);
 	client_close(&partial);
 	client_close(&fresh);
@@ -513,7 +637,11 @@ test_free_with_requests(void **state)
 	hb_http_server_free(site.server);
 	site.server = NULL;
 	assert_int_equal(site.done, 1); /* the one whose body was coming */
-	assert_int_equal(site.last_code, 499);
+	assert_int_equal(site.last_code, 503);
+	assert_string_equal(site.last_reason, "stopping");
+	client_expect(&sending, 503);
+	assert_true(client_was_told(&sending, "\r\nRetry-After: "));
+	assert_true(client_was_told(&sending, CLOSING));
 	assert_memory_equal(site.held[0]->body, "abc", 3);
 	site_release(&site, 200);
 	assert_true(site.last_lost);
@@ -564,6 +692,47 @@ test_malformed_is_counted(void **state)
 	assert_int_equal(site.last_bytes, 18);
 	client_close(&c);
 	site_close(&site);
+}
+
+/* --- sharing a socket ----------------------------------------------------- */
+
+/* The first of two servers is always asked first, and still it takes no more
+ * than its share. */
+static void
+test_fair_share(void **state)
+{
+	struct site first, second;
+	struct client c[80];
+	size_t open[2];
+
+	(void)state;
+	site_open(&first, &site_usual);
+	second = (struct site){.books = &first.budget};
+	second.loop = hb_loop_new("second", NULL);
+	second.server = hb_http_server_new(
+	    second.loop, &site_usual, first.gate, &site_handler, &second);
+	hb_http_server_listen(second.server, first.listen_fd, "test");
+	for (size_t i = 0; i < HB_COUNT(c); i++) {
+		c[i] = (struct client){.site = &first, .fd = -1};
+		c[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(
+		    connect(c[i].fd, (struct sockaddr *)&first.addr,
+			first.addr_len),
+		    0);
+		do {
+			site_turn_once(&first);
+			site_turn_once(&second);
+			open[0] = hb_http_server_connections(first.server);
+			open[1] = hb_http_server_connections(second.server);
+		} while (open[0] + open[1] <= i);
+	}
+	assert_true(open[0] >= HB_COUNT(c) * 2 / 5);
+	assert_true(open[1] >= HB_COUNT(c) * 2 / 5);
+	for (size_t i = 0; i < HB_COUNT(c); i++)
+		client_close(&c[i]);
+	hb_http_server_free(second.server);
+	hb_loop_free(second.loop);
+	site_close(&first);
 }
 
 /* --- two workers ---------------------------------------------------------- */
@@ -652,10 +821,13 @@ main(void)
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_head_method),
 	    cmocka_unit_test(test_http10_keep_alive),
+	    cmocka_unit_test(test_peers),
+	    cmocka_unit_test(test_accepted_socket),
 	    cmocka_unit_test(test_every_split),
 	    cmocka_unit_test(test_large_bodies),
 	    cmocka_unit_test(test_pipelining),
 	    cmocka_unit_test(test_pipelined_flood),
+	    cmocka_unit_test(test_pipelined_bytes),
 	    cmocka_unit_test(test_requests_per_connection),
 	    cmocka_unit_test(test_continue),
 	    cmocka_unit_test(test_partial_write),
@@ -665,6 +837,7 @@ main(void)
 	    cmocka_unit_test(test_free_with_requests),
 	    cmocka_unit_test(test_taken_body),
 	    cmocka_unit_test(test_malformed_is_counted),
+	    cmocka_unit_test(test_fair_share),
 	    cmocka_unit_test(test_two_workers),
 	};
 
