@@ -12,7 +12,8 @@
 
 /* Runs until SIGTERM or SIGINT, then stops accepting, settles or refuses what
  * is in flight, and returns. False and err when it could not start. A second
- * signal ends the process at once; what was acknowledged is safe even then. */
+ * signal ends the process at once, and not with success; what was acknowledged
+ * is safe even then. */
 bool hb_daemon_run(const struct hb_config *cfg, struct hb_error *err)
     HB_MUST_CHECK;
 

@@ -7,8 +7,9 @@
  * its event is settled everywhere.
  * Thread: any; one lock of its own. Waiters are told on their home loop.
  * Bounded: max_entries, settled and under way together. No endpoint of several
- * keeps more than half; the oldest go first, but none that a replayed
- * signature could still use (min_age): rather than that, claims are refused. */
+ * holds more than half: at its half it makes room among its own. The oldest go
+ * first, but none that a replayed signature could still use (min_age): rather
+ * than that, claims are refused. */
 #ifndef HOOKBRIDGE_DEDUP_H
 #define HOOKBRIDGE_DEDUP_H
 

@@ -39,7 +39,11 @@ void hb_intake_worker_listen(struct hb_intake_worker *worker, int fd,
     const char *name);
 /* Accepts no more; requests already begun are served, then told to close. */
 void hb_intake_worker_drain(struct hb_intake_worker *worker);
+/* Any thread, until the worker is closed. */
 size_t hb_intake_worker_connections(const struct hb_intake_worker *worker);
+/* Closes every connection. What is under way goes on, without anyone to answer;
+ * it has to be over before the worker is freed. */
+void hb_intake_worker_close(struct hb_intake_worker *worker);
 void hb_intake_worker_free(struct hb_intake_worker *worker);
 
 #endif

@@ -38,8 +38,8 @@ void hb_render_init(struct hb_render *render, struct hb_event *ev);
 void hb_render_leg(struct hb_render *render, const struct hb_leg *leg,
     struct hb_message *msg);
 /* The body as received with hb_reason, hb_endpoint, hb_received_at,
- * hb_destination (absent: none) and hb_webhook_id. Its key is the job_id, or
- * the event's id where there is none. */
+ * hb_destination ("sink:name"; absent: none) and hb_webhook_id. Its key is the
+ * job_id, or the event's id where there is none. */
 void hb_render_dead_letter(struct hb_render *render,
     const struct hb_target_conf *target, const char *reason,
     struct hb_span destination, struct hb_message *msg);

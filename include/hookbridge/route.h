@@ -24,6 +24,8 @@ struct hb_leg {
 	const struct hb_dest_conf *dest; /* NULL: refused, see reason */
 	struct hb_span channel;          /* of the route; absent if none */
 	struct hb_span key;              /* never absent for an accepted leg */
+	/* The configured key had no usable value: job_id took its place. */
+	bool key_replaced;
 	/* Why this copy goes to the dead letters: "name-missing",
 	 * "name-not-allowed", "name-invalid"; NULL when accepted. */
 	const char *reason;
@@ -38,9 +40,6 @@ struct hb_plan {
 	/* The whole event is for the dead letters: "unrouted",
 	 * "too-many-destinations"; NULL otherwise. */
 	const char *reason;
-	/* Legs whose configured key had no usable value: job_id took its
-	 * place. */
-	unsigned keys_replaced;
 };
 
 /* Cannot fail: what cannot be routed is said in the plan. Expansions are made

@@ -4,23 +4,32 @@
  *   loops      main (signals), helper (what blocks), scanner (large bodies),
  *              one for each worker
  *   shared     budget ► gate ► dedup ► sinks ► deliver ► intake
- *   workers    one HTTP server on each worker's loop
- *   listeners  last: from here on the world can come in
+ *   workers    one HTTP server for each worker's loop
+ *   listeners  bound, so that what cannot be is found now
+ *   threads    all loops run
+ *   accepting  last: from here on the world can come in, and from here on
+ *              starting cannot fail
  *
  * and is taken down in reverse. Draining, on SIGTERM or SIGINT:
  *
- *   RUNNING ──signal──► SERVING  listeners closed; requests that have begun
- *                          │     are served, then their connections close
+ *   RUNNING ──signal──► SERVING  the workers stop accepting, then the listeners
+ *                          │     close; requests that have begun are served,
+ *                          │     then their connections close
  *       nothing in flight, │
  *       or drain_timeout   ▼
  *                       FLUSHING sinks report all they still have; what they
- *                          │     did not deliver is answered 503
+ *                          │     did not deliver is answered 503; connections
+ *                          │     that are left are closed
  *                          ▼
- *                       stopped */
+ *                       stopped
+ *
+ * Invariant: when the loops stop there is no connection, no exchange and no
+ * tracker, hence nothing in a mailbox that refers to one. */
 #include "hookbridge/daemon.h"
 
 #include <event2/event.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -44,13 +53,15 @@
 #define DRAIN_POLL_MS 10
 /* After drain_timeout the sinks get this long to give back what they have. */
 #define FLUSH_MS 2000
+/* What then only has to be handed over takes no time worth speaking of. */
+#define HAND_OVER_MS 20000
 
 struct worker {
 	struct hb_daemon *daemon;
 	struct hb_loop *loop;
 	struct hb_intake_worker *intake;
 	bool started;
-	struct hb_task drain;
+	struct hb_task accept, drain, close;
 };
 
 struct hb_daemon {
@@ -67,7 +78,10 @@ struct hb_daemon {
 	size_t worker_count;
 	struct hb_listener *listeners;
 	size_t listener_count;
-	struct event *signals[3];
+	/* Workers that still accept, that still have connections. */
+	_Atomic size_t accepting, serving;
+	struct event *signals[3]; /* TERM, INT, HUP */
+	struct hb_task unlisten;
 	struct hb_timer drain_poll;
 	uint64_t drain_due_ms;
 	bool draining;
@@ -157,14 +171,10 @@ open_listeners(struct hb_daemon *daemon, struct hb_error *err)
 	daemon->listeners =
 	    hb_xcalloc(cfg->listen_count, sizeof(*daemon->listeners));
 	for (size_t i = 0; i < cfg->listen_count; i++) {
-		struct hb_listener *listener = &daemon->listeners[i];
-
-		if (!hb_listener_open(listener, cfg->listen[i].address, err))
+		if (!hb_listener_open(&daemon->listeners[i],
+			cfg->listen[i].address, err))
 			return false;
 		daemon->listener_count++;
-		for (size_t w = 0; w < daemon->worker_count; w++)
-			hb_intake_worker_listen(daemon->workers[w].intake,
-			    listener->fd, listener->address);
 	}
 	return true;
 }
@@ -187,6 +197,30 @@ start_loops(struct hb_daemon *daemon, struct hb_error *err)
 	return true;
 }
 
+static void
+on_accept(struct hb_task *task)
+{
+	struct worker *worker = hb_container_of(task, struct worker, accept);
+	const struct hb_daemon *daemon = worker->daemon;
+
+	for (size_t i = 0; i < daemon->listener_count; i++)
+		hb_intake_worker_listen(worker->intake,
+		    daemon->listeners[i].fd, daemon->listeners[i].address);
+}
+
+/* Lets the world in. */
+static void
+begin_accepting(struct hb_daemon *daemon)
+{
+	daemon->accepting = daemon->serving = daemon->worker_count;
+	for (size_t i = 0; i < daemon->worker_count; i++) {
+		struct worker *worker = &daemon->workers[i];
+
+		worker->accept.run = on_accept;
+		hb_loop_post(worker->loop, &worker->accept);
+	}
+}
+
 /* --- stopping ------------------------------------------------------------- */
 
 static size_t
@@ -200,12 +234,18 @@ connections(const struct hb_daemon *daemon)
 	return count;
 }
 
+static void
+close_listeners(struct hb_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->listener_count; i++)
+		hb_listener_close(&daemon->listeners[i]);
+}
+
 /* The loops have ended or never ran: gives everything back. */
 static void
 release(struct hb_daemon *daemon)
 {
-	for (size_t i = 0; i < daemon->listener_count; i++)
-		hb_listener_close(&daemon->listeners[i]);
+	close_listeners(daemon);
 	for (size_t i = 0; i < daemon->worker_count; i++)
 		hb_intake_worker_free(daemon->workers[i].intake);
 	if (daemon->sinks != NULL)
@@ -246,26 +286,23 @@ stop_loops(struct hb_daemon *daemon)
 	stop_loop(daemon->helper, daemon->helper_started);
 }
 
-/* The sinks have reported everything; those reports may still be on their way
- * through the mailboxes. */
+/* Back on the main loop: no worker accepts any more. Who connects now is told
+ * so at once, instead of waiting for a daemon that ends. */
 static void
-await_trackers(const struct hb_daemon *daemon)
+on_unlisten(struct hb_task *task)
 {
-	for (int i = 0; i < FLUSH_MS / DRAIN_POLL_MS; i++) {
-		if (hb_deliver_in_flight(daemon->deliver) == 0)
-			return;
-		usleep(DRAIN_POLL_MS * 1000);
-	}
-	hb_bug("%u events in flight after every sink has reported",
-	    hb_deliver_in_flight(daemon->deliver));
+	close_listeners(hb_container_of(task, struct hb_daemon, unlisten));
 }
 
 static void
-on_worker_drain(struct hb_task *task)
+on_drain(struct hb_task *task)
 {
 	struct worker *worker = hb_container_of(task, struct worker, drain);
+	struct hb_daemon *daemon = worker->daemon;
 
 	hb_intake_worker_drain(worker->intake);
+	if (atomic_fetch_sub(&daemon->accepting, 1) == 1)
+		hb_loop_post(daemon->main, &daemon->unlisten);
 }
 
 static void
@@ -275,10 +312,12 @@ begin_drain(struct hb_daemon *daemon, const char *signal_name)
 	hb_log(HB_LOG_INFO, "daemon.drain", HB_F_STR("signal", signal_name),
 	    HB_F_U64("in_flight", hb_deliver_in_flight(daemon->deliver)),
 	    HB_F_U64("connections", connections(daemon)));
+	daemon->unlisten.run = on_unlisten;
 	for (size_t i = 0; i < daemon->worker_count; i++) {
-		daemon->workers[i].drain.run = on_worker_drain;
-		hb_loop_post(daemon->workers[i].loop,
-		    &daemon->workers[i].drain);
+		struct worker *worker = &daemon->workers[i];
+
+		worker->drain.run = on_drain;
+		hb_loop_post(worker->loop, &worker->drain);
 	}
 	daemon->drain_due_ms =
 	    hb_clock_mono_ms() + daemon->cfg->delivery.drain_timeout_ms;
@@ -290,8 +329,8 @@ on_drain_poll(struct hb_timer *timer)
 {
 	struct hb_daemon *daemon =
 	    hb_container_of(timer, struct hb_daemon, drain_poll);
-	bool idle = hb_deliver_in_flight(daemon->deliver) == 0 &&
-	    connections(daemon) == 0;
+	bool idle = daemon->accepting == 0 && connections(daemon) == 0 &&
+	    hb_deliver_in_flight(daemon->deliver) == 0;
 
 	if (idle || hb_clock_mono_ms() >= daemon->drain_due_ms)
 		hb_loop_stop(daemon->main);
@@ -366,15 +405,71 @@ start(struct hb_daemon *daemon, struct hb_error *err)
 	    watch_signals(daemon, err);
 }
 
-/* Everything that is still on its way is delivered or given back. */
+/* The main loop has ended: a second signal now ends the process by itself. */
+static void
+give_up_signals(struct hb_daemon *daemon)
+{
+	for (size_t i = 0; i < 2; i++) {
+		event_free(daemon->signals[i]);
+		daemon->signals[i] = NULL;
+	}
+}
+
+static size_t
+events_in_flight(const struct hb_daemon *daemon)
+{
+	return hb_deliver_in_flight(daemon->deliver);
+}
+
+static size_t
+workers_serving(const struct hb_daemon *daemon)
+{
+	return daemon->serving;
+}
+
+/* Waits until the workers have taken what is in their mailboxes. */
+static void
+await_none(const struct hb_daemon *daemon,
+    size_t (*left)(const struct hb_daemon *daemon), const char *what)
+{
+	for (int i = 0; i < HAND_OVER_MS / DRAIN_POLL_MS; i++) {
+		if (left(daemon) == 0)
+			return;
+		usleep(DRAIN_POLL_MS * 1000);
+	}
+	hb_bug("%zu %s left", left(daemon), what);
+}
+
+static void
+on_close(struct hb_task *task)
+{
+	struct worker *worker = hb_container_of(task, struct worker, close);
+
+	hb_intake_worker_close(worker->intake);
+	atomic_fetch_sub(&worker->daemon->serving, 1);
+}
+
+static void
+close_connections(struct hb_daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->worker_count; i++) {
+		struct worker *worker = &daemon->workers[i];
+
+		worker->close.run = on_close;
+		hb_loop_post(worker->loop, &worker->close);
+	}
+	await_none(daemon, workers_serving, "workers with connections");
+}
+
+/* Everything that is still on its way is delivered or given back: first what
+ * the sinks have, so that it is answered, then what comes in meanwhile. */
 static void
 flush(struct hb_daemon *daemon)
 {
-	/* No connection may wait any longer for a listener that is not served. */
-	for (size_t i = 0; i < daemon->listener_count; i++)
-		hb_listener_close(&daemon->listeners[i]);
 	hb_sinks_drain(daemon->sinks, FLUSH_MS);
-	await_trackers(daemon);
+	await_none(daemon, events_in_flight, "events in flight");
+	close_connections(daemon);
+	await_none(daemon, events_in_flight, "events in flight");
 }
 
 static void
@@ -402,9 +497,11 @@ hb_daemon_run(const struct hb_config *cfg, struct hb_error *err)
 	show_start(cfg);
 	started = start(&daemon, err);
 	if (started) {
+		begin_accepting(&daemon);
 		hb_log(HB_LOG_INFO, "daemon.ready",
 		    HB_F_U64("listeners", daemon.listener_count));
 		hb_loop_run(daemon.main);
+		give_up_signals(&daemon);
 		flush(&daemon);
 	}
 	stop_loops(&daemon);

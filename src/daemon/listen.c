@@ -33,7 +33,7 @@ fail(int fd, const char *address, const char *what, struct hb_error *err)
 
 	if (fd >= 0)
 		close(fd);
-	return hb_fail(err, HB_E_CONFIG, "listen %s: %s: %s", address, what,
+	return hb_fail(err, HB_E_IO, "listen %s: %s: %s", address, what,
 	    strerror(saved));
 }
 
@@ -65,7 +65,7 @@ clear_path(const struct sockaddr_un *addr, const char *address,
 		    "listen %s: a file that is not a socket is in the way",
 		    address);
 	if (somebody_answers(addr))
-		return hb_fail(err, HB_E_CONFIG,
+		return hb_fail(err, HB_E_IO,
 		    "listen %s: another process serves this socket", address);
 	return unlink(addr->sun_path) == 0 ||
 	    fail(-1, address, "unlink", err);
@@ -179,7 +179,7 @@ open_tcp(struct hb_listener *listener, const char *address,
 		    "listen %s: expected host:port or [v6]:port", address);
 	rc = getaddrinfo(host, port, &hints, &found);
 	if (rc != 0)
-		return hb_fail(err, HB_E_CONFIG, "listen %s: %s", address,
+		return hb_fail(err, HB_E_IO, "listen %s: %s", address,
 		    gai_strerror(rc));
 	opened = bind_first(listener, found, address, err);
 	freeaddrinfo(found);
@@ -200,10 +200,12 @@ hb_listener_close(struct hb_listener *listener)
 {
 	if (listener->fd < 0)
 		return;
-	close(listener->fd);
-	listener->fd = -1;
+	/* While it still answers: a successor that finds it dead replaces it,
+	 * and it would be the successor's that we remove. */
 	if (is_unix(listener->address))
 		unlink(listener->address + strlen(UNIX_PREFIX));
+	close(listener->fd);
+	listener->fd = -1;
 	hb_log(HB_LOG_INFO, "listen.close",
 	    HB_F_STR("address", listener->address));
 }

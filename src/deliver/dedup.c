@@ -14,8 +14,10 @@
  * endpoint's entries form a list in the order of settling: expiry and eviction
  * take from its old end.
  *
- * Invariant: seen + under way <= max_entries. A claim makes its room when it
- * is made, so that ending it always finds some. */
+ * Invariants: (1) seen + under way <= max_entries, and of each endpoint
+ * <= share_max: whoever has one endpoint's secret can fill its share and no
+ * more; (2) a claim makes its room when it is made, so that ending it always
+ * finds some. */
 #include "hookbridge/dedup.h"
 
 #include <pthread.h>
@@ -24,6 +26,7 @@
 
 #include "hookbridge/clock.h"
 #include "hookbridge/crypto.h"
+#include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "hookbridge/metric.h"
 
@@ -46,7 +49,7 @@ struct ages {
 struct hb_dedup {
 	pthread_mutex_t lock;
 	uint8_t seed[16];
-	uint64_t start_ms, window_s, min_age_s, max_entries;
+	uint64_t start_ms, window_s, min_age_s, max_entries, share_max;
 
 	struct seen *pool; /* [1 .. max_entries] */
 	uint32_t used, free;
@@ -74,6 +77,20 @@ min_age_s(const struct hb_config *cfg)
 	return (2 * tolerance_ms + 60000) / 1000;
 }
 
+/* Half of all, where several endpoints share it. */
+static uint64_t
+share_max(const struct hb_config *cfg)
+{
+	uint64_t max = cfg->dedup.max_entries;
+	unsigned sharers = 0;
+
+	for (size_t i = 0; i < cfg->endpoint_count; i++)
+		if (cfg->endpoints[i].mode != HB_MODE_DISABLED &&
+		    cfg->endpoints[i].dedup)
+			sharers++;
+	return sharers > 1 && max > 1 ? max / 2 : max;
+}
+
 /* Makes an empty table of the configured size. */
 struct hb_dedup *
 hb_dedup_new(const struct hb_config *cfg)
@@ -87,6 +104,7 @@ hb_dedup_new(const struct hb_config *cfg)
 	dedup->window_s = cfg->dedup.window_ms / 1000;
 	dedup->min_age_s = min_age_s(cfg);
 	dedup->max_entries = cfg->dedup.max_entries;
+	dedup->share_max = share_max(cfg);
 	while (buckets < dedup->max_entries && buckets < (1u << 31))
 		buckets *= 2;
 	dedup->buckets = hb_xcalloc(buckets, sizeof(*dedup->buckets));
@@ -204,10 +222,9 @@ expire(struct hb_dedup *dedup, struct ages *ages)
 		seen_drop_oldest(dedup, ages);
 }
 
-/* Whose entries have to go: the endpoint that holds more than half, else the
- * one with the oldest entry. */
+/* The endpoint that has the oldest entry of all, or NULL. */
 static struct ages *
-victim(struct hb_dedup *dedup)
+find_oldest(struct hb_dedup *dedup)
 {
 	struct ages *oldest = NULL;
 
@@ -215,41 +232,43 @@ victim(struct hb_dedup *dedup)
 		struct ages *ages = &dedup->endpoints[i];
 
 		expire(dedup, ages);
-		if (ages->oldest == 0)
-			continue;
-		if (dedup->endpoint_count > 1 &&
-		    ages->count > dedup->max_entries / 2)
-			return ages;
-		if (oldest == NULL || dedup->pool[ages->oldest].settled_s <
-		    dedup->pool[oldest->oldest].settled_s)
+		if (ages->oldest != 0 && (oldest == NULL ||
+		    dedup->pool[ages->oldest].settled_s <
+		    dedup->pool[oldest->oldest].settled_s))
 			oldest = ages;
 	}
 	return oldest;
 }
 
-/* Makes room for one more claim of this endpoint; false when only entries that
- * must stay could go. */
-static bool
-make_room(struct hb_dedup *dedup, struct ages *mine)
-{
-	struct ages *ages;
+enum room { ROOM_FREE, ROOM_EVICTED, ROOM_NONE };
 
-	expire(dedup, mine);
-	if (dedup->count < dedup->max_entries)
-		return true;
-	ages = victim(dedup);
-	if (dedup->count < dedup->max_entries) /* something had expired */
-		return true;
-	if (ages == NULL || now_s(dedup) -
+/* Forgets the oldest entry of these before its window ends, unless it must
+ * stay. */
+static enum room
+evict(struct hb_dedup *dedup, struct ages *ages)
+{
+	if (ages == NULL || ages->oldest == 0 || now_s(dedup) -
 	    dedup->pool[ages->oldest].settled_s < dedup->min_age_s)
-		return false;
-	/* Who is over the half pays for itself, and nobody else does. */
-	if (dedup->endpoint_count > 1 && mine != ages &&
-	    mine->count > dedup->max_entries / 2)
-		return false;
+		return ROOM_NONE;
 	seen_drop_oldest(dedup, ages);
 	hb_metric_inc(dedup->metric_evictions);
-	return true;
+	return ROOM_EVICTED;
+}
+
+/* Makes room for one more claim of this endpoint. */
+static enum room
+make_room(struct hb_dedup *dedup, struct ages *mine)
+{
+	struct ages *oldest;
+
+	expire(dedup, mine);
+	if (mine->count >= dedup->share_max)
+		return evict(dedup, mine);
+	if (dedup->count < dedup->max_entries)
+		return ROOM_FREE;
+	oldest = find_oldest(dedup);
+	return dedup->count < dedup->max_entries ? ROOM_FREE /* expired */
+						 : evict(dedup, oldest);
 }
 
 /* --- claims under way ----------------------------------------------------- */
@@ -320,7 +339,7 @@ key_of(const struct hb_dedup *dedup, const struct hb_endpoint_conf *endpoint,
 
 static enum hb_claim
 claim_locked(struct hb_dedup *dedup, struct hb_dedup_flight *flight,
-    struct hb_dedup_waiter *waiter)
+    struct hb_dedup_waiter *waiter, enum room *room)
 {
 	struct ages *ages = &dedup->endpoints[flight->endpoint];
 	struct hb_dedup_flight **link = flight_find(dedup, flight->key);
@@ -337,7 +356,8 @@ claim_locked(struct hb_dedup *dedup, struct hb_dedup_flight *flight,
 	    now_s(dedup) - seen->settled_s < dedup->window_s)
 		return seen->digest == flight->digest ? HB_CLAIM_SEEN
 						      : HB_CLAIM_CONFLICT;
-	if (!make_room(dedup, ages))
+	*room = make_room(dedup, ages);
+	if (*room == ROOM_NONE)
 		return HB_CLAIM_FULL;
 	flight->next = NULL;
 	flight->waiters = NULL;
@@ -353,15 +373,20 @@ hb_dedup_claim(struct hb_dedup *dedup, const struct hb_endpoint_conf *endpoint,
     struct hb_span id, uint64_t digest, struct hb_dedup_flight *flight,
     struct hb_dedup_waiter *waiter)
 {
+	enum room room = ROOM_FREE;
 	enum hb_claim claim;
 
 	key_of(dedup, endpoint, id, flight->key);
 	flight->digest = digest;
 	flight->endpoint = endpoint->index;
 	pthread_mutex_lock(&dedup->lock);
-	claim = claim_locked(dedup, flight, waiter);
+	claim = claim_locked(dedup, flight, waiter, &room);
 	hb_metric_set(dedup->metric_entries, (int64_t)dedup->count);
 	pthread_mutex_unlock(&dedup->lock);
+	if (room == ROOM_EVICTED)
+		hb_log_limited(HB_LOG_WARNING, "dedup.evicted",
+		    HB_F_STR("endpoint", endpoint->name),
+		    HB_F_STR("remedy", "raise dedup.max_entries"));
 	return claim;
 }
 

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exchange.c - the journey of one webhook, stage by stage
  *
- *  on_head   path ► method, media type ► address, token or signature's shape
- *  on_data   each piece of the body into the signature's hash
- *  on_body   verify ► take over ► normalize ► claim ► route ► deliver
- *  on_receipt, on_shared_end, hard deadline          ► one answer
+ *   on_head   path ► method ► media type ► address, token, signature's shape
+ *   on_data   each piece of the body ► the signature's hash
+ *   on_body   verify ► take over ► read, a large one on the scanner's loop
+ *   onward    claim ► seen | full | joined | new: plan ► deliver
+ *   end       the tracker's receipt, another's end, or the hard deadline ►
+ *             one answer ► on_done
  *
  * An exchange begins with a request's head and ends with its answer; on_done
  * frees it. What it started may go on: the tracker and its event live until
- * every destination has reported.
+ * every destination has reported. Both clocks, the tracker's and the hard one,
+ * run from the last byte of the body.
  *
  * Where it can be between on_body and the answer:
  *
- *   SCANNING ──► (claim) ──► TRACKED   the tracker's receipt answers
- *                   └──────► JOINED    another request carries this event;
- *                                      its end answers
+ *   SCANNING ──► onward ──► TRACKED   the tracker's receipt answers
+ *                   └─────► JOINED    another request carries this event; its
+ *                                     end answers
  *
- * The hard deadline answers 503 from TRACKED and JOINED. Not from SCANNING: the
- * scanner has the event in its hands, and for milliseconds only. */
+ * The hard deadline answers 503 from TRACKED and JOINED. From SCANNING onward
+ * does, if it is late: the scanner has the event in its hands, and for
+ * milliseconds only. */
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"
@@ -37,8 +41,8 @@ struct exchange {
 	struct hb_http_request *req;
 	const struct hb_endpoint_conf *endpoint; /* NULL: unknown path */
 	struct hb_verify *attempt;               /* while the body comes in */
-	struct hb_event *ev;      /* valid from take_over() to the answer */
-	struct hb_tracker *tracker;
+	struct hb_event *ev;        /* valid from take_over() to the answer */
+	struct hb_tracker *tracker; /* likewise */
 	struct hb_dedup_waiter waiter;
 	struct hb_deadline hard;
 	struct hb_task scan;
@@ -47,6 +51,8 @@ struct exchange {
 	enum where where;
 };
 
+/* The journey's later stages. */
+static void onward(struct exchange *x);
 static void on_receipt(void *arg, const struct hb_receipt *receipt);
 static void on_shared_end(struct hb_dedup_waiter *waiter);
 
@@ -113,37 +119,7 @@ answer_refused(struct exchange *x, const struct hb_error *err)
 	hb_answer_unauthorized(x->req);
 }
 
-/* --- before the body ------------------------------------------------------ */
-
-/* application/json, anything+json, or nothing said. */
-static bool
-is_json(struct hb_span type)
-{
-	const char *semicolon;
-
-	if (!hb_span_is_set(type))
-		return true;
-	semicolon = memchr(type.ptr, ';', type.len);
-	if (semicolon != NULL)
-		type.len = (size_t)(semicolon - type.ptr);
-	while (type.len > 0 && (type.ptr[type.len - 1] == ' ' ||
-	    type.ptr[type.len - 1] == '\t'))
-		type.len--;
-	return hb_span_eq_nocase(type, HB_SPAN("application/json")) ||
-	    (type.len > 5 && hb_span_eq_nocase(hb_span_skip(type, type.len - 5),
-		HB_SPAN("+json")));
-}
-
-static bool
-acceptable_media(const struct hb_http_head *head)
-{
-	struct hb_span encoding =
-	    hb_http_header(head, HB_SPAN("content-encoding"), NULL);
-
-	return is_json(hb_http_header(head, HB_SPAN("content-type"), NULL)) &&
-	    (!hb_span_is_set(encoding) ||
-		hb_span_eq_nocase(encoding, HB_SPAN("identity")));
-}
+/* --- stages --------------------------------------------------------------- */
 
 static struct exchange *
 exchange_new(struct hb_intake_worker *worker, struct hb_http_request *req)
@@ -157,51 +133,27 @@ exchange_new(struct hb_intake_worker *worker, struct hb_http_request *req)
 	return x;
 }
 
-/* The head is there: finds the endpoint, refuses what can be refused. */
-static void
-on_head(void *arg, struct hb_http_request *req)
+/* Whether the whole request is authentic; its bytes are ours no more if not. */
+static bool
+verify(struct exchange *x, struct hb_verified *verified, struct hb_error *err)
 {
-	struct hb_intake_worker *worker = arg;
-	struct hb_intake *intake = worker->intake;
-	struct exchange *x = exchange_new(worker, req);
-	struct hb_span path_token;
-	struct hb_error err;
+	struct hb_intake *intake = x->worker->intake;
+	struct hb_http_request *req = x->req;
+	struct hb_verify *attempt = x->attempt;
 
-	x->endpoint = hb_paths_find(intake->paths, req->head.path, &path_token);
-	if (x->endpoint == NULL) {
-		hb_answer_unknown_path(req);
-		return;
+	x->attempt = NULL;
+	if (!hb_verify_finish(attempt, req->body, req->body_len,
+		hb_clock_wall_ms(), verified, err)) {
+		hb_budget_give_unverified(intake->env.budget, req->charged);
+		return false;
 	}
-	if (!hb_span_eq(req->head.method, HB_SPAN("POST"))) {
-		hb_answer_method(req);
-		return;
-	}
-	if (!acceptable_media(&req->head)) {
-		hb_answer_media_type(req);
-		return;
-	}
-	x->attempt = hb_verify_begin(intake->verifiers[x->endpoint->index],
-	    worker->bench, &req->head, &req->peer, path_token,
-	    hb_clock_wall_ms(), &err);
-	if (x->attempt == NULL) {
-		answer_refused(x, &err);
-		return;
-	}
-	hb_http_accept_body(req, x->endpoint->body_size);
+	hb_tally_verified(tally_of(intake, x), verified->key);
+	hb_http_vouch(req);
+	return true;
 }
 
-static void
-on_data(void *arg, struct hb_http_request *req, const char *data, size_t len)
-{
-	struct exchange *x = req->user;
-
-	(void)arg;
-	hb_verify_update(x->attempt, data, len);
-}
-
-/* --- the journey ---------------------------------------------------------- */
-
-/* The body's bytes are now a known sender's: the event takes them over. */
+/* The body's bytes are now a known sender's: an event takes them over, and the
+ * clocks run. */
 static bool
 take_over(struct exchange *x, const struct hb_verified *verified)
 {
@@ -222,6 +174,8 @@ take_over(struct exchange *x, const struct hb_verified *verified)
 	ev->received_ms = hb_clock_wall_ms();
 	hb_trace_copy(&req->head, ev);
 	x->ev = ev;
+	x->tracker = hb_tracker_new(x->worker->courier, ev);
+	hb_deadline_set(&x->worker->hard, &x->hard);
 	return true;
 }
 
@@ -233,17 +187,29 @@ read_body(struct exchange *x)
 		x->fault.code = HB_OK;
 }
 
-/* Where the event goes; an unusable one goes to the dead letters whole. */
 static void
-plan_event(struct exchange *x, enum hb_claim claim, struct hb_plan *plan)
+on_scanned(struct hb_task *task)
 {
-	plan->leg_count = 0;
-	if (claim == HB_CLAIM_CONFLICT)
-		plan->reason = "conflict";
-	else if (x->fault.code != HB_OK)
-		plan->reason = x->fault.reason;
-	else
-		hb_route(x->worker->intake->router, x->ev, plan);
+	onward(hb_container_of(task, struct exchange, scan));
+}
+
+static void
+on_scan(struct hb_task *task)
+{
+	struct exchange *x = hb_container_of(task, struct exchange, scan);
+
+	read_body(x);
+	x->scan.run = on_scanned;
+	hb_loop_post(x->worker->loop, &x->scan);
+}
+
+/* The same on the scanner's loop; then the journey goes on. */
+static void
+read_elsewhere(struct exchange *x)
+{
+	x->where = SCANNING;
+	x->scan.run = on_scan;
+	hb_loop_post(x->worker->intake->env.scanner, &x->scan);
 }
 
 /* Where another body under the same identity must not pass for a repetition:
@@ -270,6 +236,90 @@ claim(struct exchange *x)
 	    &x->waiter);
 }
 
+/* Where the event goes; an unusable one goes to the dead letters whole. */
+static void
+plan_event(struct exchange *x, enum hb_claim claim, struct hb_plan *plan)
+{
+	plan->leg_count = 0;
+	if (claim == HB_CLAIM_CONFLICT)
+		plan->reason = "conflict";
+	else if (x->fault.code != HB_OK)
+		plan->reason = x->fault.reason;
+	else
+		hb_route(x->worker->intake->router, x->ev, plan);
+}
+
+/* --- the journey ---------------------------------------------------------- */
+
+/* The head is there: finds the endpoint, refuses what can be refused. */
+static void
+on_head(void *arg, struct hb_http_request *req)
+{
+	struct hb_intake_worker *worker = arg;
+	struct hb_intake *intake = worker->intake;
+	struct exchange *x = exchange_new(worker, req);
+	struct hb_span path_token;
+	struct hb_error err;
+
+	x->endpoint = hb_paths_find(intake->paths, req->head.path, &path_token);
+	/* "OPTIONS *" and CONNECT name no path at all. */
+	if (x->endpoint == NULL &&
+	    hb_span_starts(req->head.path, HB_SPAN("/"))) {
+		hb_answer_unknown_path(req);
+		return;
+	}
+	if (!hb_span_eq(req->head.method, HB_SPAN("POST"))) {
+		hb_answer_method(req);
+		return;
+	}
+	if (!hb_media_is_json(&req->head)) {
+		hb_answer_media_type(req);
+		return;
+	}
+	x->attempt = hb_verify_begin(intake->verifiers[x->endpoint->index],
+	    worker->bench, &req->head, &req->peer, path_token,
+	    hb_clock_wall_ms(), &err);
+	if (x->attempt == NULL) {
+		answer_refused(x, &err);
+		return;
+	}
+	hb_http_accept_body(req, x->endpoint->body_size);
+}
+
+static void
+on_data(void *arg, struct hb_http_request *req, const char *data, size_t len)
+{
+	struct exchange *x = req->user;
+
+	(void)arg;
+	hb_verify_update(x->attempt, data, len);
+}
+
+/* The body is complete. */
+static void
+on_body(void *arg, struct hb_http_request *req)
+{
+	struct exchange *x = req->user;
+	struct hb_verified verified;
+	struct hb_error err;
+
+	(void)arg;
+	if (!verify(x, &verified, &err)) {
+		answer_refused(x, &err);
+		return;
+	}
+	if (!take_over(x, &verified)) {
+		answer_later(x, "memory");
+		return;
+	}
+	if (x->ev->body.len > SCAN_ELSEWHERE) {
+		read_elsewhere(x);
+		return;
+	}
+	read_body(x);
+	onward(x);
+}
+
 /* From a body that has been read to its destinations. */
 static void
 onward(struct exchange *x)
@@ -277,7 +327,10 @@ onward(struct exchange *x)
 	enum hb_claim claimed;
 	struct hb_plan plan;
 
-	x->tracker = hb_tracker_new(x->worker->courier, x->ev);
+	if (hb_tracker_is_late(x->tracker)) {
+		answer_later(x, "deadline");
+		return;
+	}
 	claimed = claim(x);
 	switch (claimed) {
 	case HB_CLAIM_SEEN:
@@ -288,7 +341,6 @@ onward(struct exchange *x)
 		return;
 	case HB_CLAIM_JOINED:
 		x->where = JOINED;
-		hb_deadline_set(&x->worker->hard, &x->hard);
 		return;
 	case HB_CLAIM_NEW:
 	case HB_CLAIM_CONFLICT:
@@ -296,85 +348,33 @@ onward(struct exchange *x)
 	}
 	plan_event(x, claimed, &plan);
 	x->where = TRACKED;
-	hb_deadline_set(&x->worker->hard, &x->hard);
 	hb_tracker_start(x->tracker, &plan,
 	    claimed == HB_CLAIM_NEW && x->endpoint->dedup, on_receipt, x);
 }
-
-static void
-on_scanned(struct hb_task *task)
-{
-	onward(hb_container_of(task, struct exchange, scan));
-}
-
-static void
-on_scan(struct hb_task *task)
-{
-	struct exchange *x = hb_container_of(task, struct exchange, scan);
-
-	read_body(x);
-	x->scan.run = on_scanned;
-	hb_loop_post(x->worker->loop, &x->scan);
-}
-
-/* The body is complete. */
-static void
-on_body(void *arg, struct hb_http_request *req)
-{
-	struct hb_intake_worker *worker = arg;
-	struct hb_intake *intake = worker->intake;
-	struct exchange *x = req->user;
-	struct hb_verify *attempt = x->attempt;
-	struct hb_verified verified;
-	struct hb_error err;
-
-	x->attempt = NULL;
-	if (!hb_verify_finish(attempt, req->body, req->body_len,
-		hb_clock_wall_ms(), &verified, &err)) {
-		hb_budget_give_unverified(intake->env.budget, req->charged);
-		answer_refused(x, &err);
-		return;
-	}
-	hb_tally_verified(tally_of(intake, x), verified.key);
-	if (!take_over(x, &verified)) {
-		answer_later(x, "memory");
-		return;
-	}
-	if (x->ev->body.len > SCAN_ELSEWHERE) {
-		x->where = SCANNING;
-		x->scan.run = on_scan;
-		hb_loop_post(intake->env.scanner, &x->scan);
-		return;
-	}
-	read_body(x);
-	onward(x);
-}
-
-/* --- the ends ------------------------------------------------------------- */
 
 /* The tracker knows how the event ended, or will not know in time. */
 static void
 on_receipt(void *arg, const struct hb_receipt *receipt)
 {
-	struct exchange *x = arg;
-
-	answer_end(x, receipt->outcome, receipt->reason);
+	answer_end(arg, receipt->outcome, receipt->reason);
 }
 
 /* The request that carries this event has ended it for us too. */
 static void
 on_shared_end(struct hb_dedup_waiter *waiter)
 {
-	struct exchange *x = hb_container_of(waiter, struct exchange, waiter);
-
-	answer_end(x, waiter->outcome, "delivery-failed");
+	answer_end(hb_container_of(waiter, struct exchange, waiter),
+	    waiter->outcome, "delivery-failed");
 }
 
+/* No answer may take longer. */
 void
 hb_exchange_on_hard_due(struct hb_deadline *deadline)
 {
 	struct exchange *x = hb_container_of(deadline, struct exchange, hard);
 
+	if (x->where == SCANNING)
+		return; /* onward() will find it late */
 	if (x->where == JOINED &&
 	    !hb_dedup_leave(x->worker->intake->env.dedup, &x->waiter))
 		return; /* its answer is on the way */

@@ -84,11 +84,18 @@ hb_intake_worker_connections(const struct hb_intake_worker *worker)
 }
 
 void
+hb_intake_worker_close(struct hb_intake_worker *worker)
+{
+	hb_http_server_free(worker->server);
+	worker->server = NULL;
+}
+
+void
 hb_intake_worker_free(struct hb_intake_worker *worker)
 {
 	if (worker == NULL)
 		return;
-	hb_http_server_free(worker->server);
+	hb_intake_worker_close(worker);
 	hb_deadlines_fini(&worker->hard);
 	hb_courier_free(worker->courier);
 	hb_verify_bench_free(worker->bench);

@@ -3,6 +3,7 @@ libhookbridge_a_SOURCES += \
 	%D%/answer.c \
 	%D%/exchange.c \
 	%D%/intake.c \
+	%D%/media.c \
 	%D%/parts.h \
 	%D%/paths.c \
 	%D%/tally.c \

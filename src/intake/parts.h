@@ -22,6 +22,11 @@ void hb_paths_free(struct hb_paths *paths);
 const struct hb_endpoint_conf *hb_paths_find(const struct hb_paths *paths,
     struct hb_span path, struct hb_span *token);
 
+/* --- media.c: what a body may be ------------------------------------------- */
+
+/* JSON, or nothing said; no content encoding; neither said twice. */
+bool hb_media_is_json(const struct hb_http_head *head);
+
 /* --- trace.c: W3C trace context ------------------------------------------- */
 
 /* The request's traceparent and tracestate, copied into the event, if single

@@ -197,7 +197,7 @@ is_usable_key(struct hb_span key)
 }
 
 static void
-resolve_key(struct hb_leg *leg, struct hb_event *ev, struct hb_plan *plan)
+resolve_key(struct hb_leg *leg, struct hb_event *ev)
 {
 	leg->key = ev->job_id;
 	if (leg->target->key == NULL)
@@ -206,7 +206,7 @@ resolve_key(struct hb_leg *leg, struct hb_event *ev, struct hb_plan *plan)
 	if (is_usable_key(leg->key))
 		return;
 	leg->key = ev->job_id;
-	plan->keys_replaced++;
+	leg->key_replaced = true;
 }
 
 /* Whether both go to the same place; refused ones: would have gone. */
@@ -242,7 +242,7 @@ add_leg(struct hb_plan *plan, struct hb_event *ev,
 		return;
 	}
 	if (leg.dest != NULL)
-		resolve_key(&leg, ev, plan);
+		resolve_key(&leg, ev);
 	plan->legs[plan->leg_count++] = leg;
 }
 
@@ -299,7 +299,6 @@ hb_route(
 
 	plan->leg_count = 0;
 	plan->reason = NULL;
-	plan->keys_replaced = 0;
 	hb_route_index_find(router->index, ev, set);
 	if (!try_routes(router, set, ORDINARY, ev, plan) &&
 	    !try_routes(router, set, DEFAULT, ev, plan))
