@@ -88,6 +88,10 @@ struct hb_sink_ops {
 	 * destinations of an event before anything is sent. NULL: any. */
 	bool (*fits)(const struct hb_sink *sink, const struct hb_message *msg,
 	    struct hb_error *err);
+	/* Whether send() could take this delivery now: asked on its home loop,
+	 * of all deliveries of an event, before the first of them is sent. NULL:
+	 * it can while the destination is not down. */
+	bool (*ready)(struct hb_sink *sink, const struct hb_delivery *delivery);
 	/* SIGHUP: reopen what is held by name; NULL where there is nothing. */
 	void (*reopen)(struct hb_sink *sink);
 	/* Reports everything outstanding within timeout_ms, sent or not. Called

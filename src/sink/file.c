@@ -253,21 +253,26 @@ write_group(struct hb_file *file)
 	rest(file);
 }
 
+static void
+note_open_error(
+    struct hb_file *file, const char *event, const struct hb_error *err)
+{
+	hb_sink_count_error(&file->sink, "open");
+	hb_log(HB_LOG_ERROR, event, HB_F_STR("sink", file->sink.conf->name),
+	    HB_F_STR("error", err->text));
+}
+
 /* What was written is synced: the old file needs nothing more. */
 static void
 reopen(struct hb_file *file)
 {
 	struct hb_error err;
 
-	if (hb_file_out_reopen(&file->out, &err)) {
+	if (hb_file_out_reopen(&file->out, &err))
 		hb_log(HB_LOG_INFO, "sink.reopen",
 		    HB_F_STR("sink", file->sink.conf->name));
-		return;
-	}
-	hb_sink_count_error(&file->sink, "open");
-	hb_log(HB_LOG_ERROR, "sink.reopen",
-	    HB_F_STR("sink", file->sink.conf->name),
-	    HB_F_STR("error", err.text));
+	else
+		note_open_error(file, "sink.reopen", &err);
 }
 
 static void
@@ -355,8 +360,9 @@ file_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	struct hb_file_out out = {
 	    .path = is_stdout(settings) ? NULL : settings->path, .fd = -1};
 	struct hb_file *file;
+	bool is_open = hb_file_out_open(&out, err);
 
-	if (!hb_file_out_open(&out, err))
+	if (!is_open && err->code == HB_E_CONFIG)
 		return NULL;
 	file = hb_xcalloc(1, sizeof(*file));
 	hb_sink_init(&file->sink, &hb_sink_file, conf, env, HB_UP);
@@ -369,6 +375,9 @@ file_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	hb_timer_init(&file->trial, env->helper, on_trial);
 	init_lock(file);
 	list_init(&file->queue);
+	/* The first event tries again. */
+	if (!is_open)
+		note_open_error(file, "sink.open", err);
 	return &file->sink;
 }
 

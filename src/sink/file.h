@@ -46,10 +46,12 @@ enum hb_file_result {
 };
 
 bool hb_file_is_journal(int fd);
+/* HB_E_CONFIG when it never can work, HB_E_RETRY when it may later. */
 bool hb_file_out_open(
     struct hb_file_out *out, struct hb_error *err) HB_MUST_CHECK;
 void hb_file_out_close(struct hb_file_out *out);
-/* Opens what has the name now; on failure the old one stays. */
+/* Opens what has the name now, if that is another file; on failure the old one
+ * stays. */
 bool hb_file_out_reopen(
     struct hb_file_out *out, struct hb_error *err) HB_MUST_CHECK;
 /* Appends whole lines; err is set unless they are written. */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file_out.c - the file: opened with care, appended to and synced
  *
- * Appending is all or nothing: the file's size is noted, the lines are
- * written, and when that fails in the middle (a full disk gives a short write
- * first) the file is truncated to what it was. Only then are they synced, and
- * a sync that fails is never tried again on the same descriptor: the kernel
- * reports a lost page once, and a second sync would succeed without it.
+ * Appending is all or nothing: the file's size is noted, the lines are written
+ * and synced, and when either fails (a full disk gives a short write first)
+ * the file is truncated to what it was. A sync that fails is never tried again
+ * on the same descriptor: the kernel reports a lost page once, and a second
+ * sync would succeed without it. Its pages are cut off, so that no hole of
+ * theirs ever stands before a line that is confirmed later.
+ *
+ * Truncating must not hit the lines of another writer, hence a lock: flock(),
+ * which goes with the descriptor and hinders nobody who only rotates or reads.
  *
  * A line without an end at the end of the file is from a writer that died; it
  * gets its end before anything is appended.
@@ -19,6 +23,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,23 +50,52 @@ hb_file_is_journal(int fd)
 
 /* --- opening -------------------------------------------------------------- */
 
-/* A new file's name is safe once its directory is. */
+/* Whether somebody must see to it, or it may pass (a full disk, too many open
+ * files). */
+static enum hb_code
+code_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENODEV:
+	case ENOENT:
+	case ENOTDIR:
+	case ENXIO:
+	case EPERM:
+	case EROFS:
+		return HB_E_CONFIG;
+	default:
+		return HB_E_RETRY;
+	}
+}
+
 static bool
-sync_directory_of(const char *path)
+fail_to_open(const char *path, struct hb_error *err)
+{
+	return hb_fail(err, code_of(errno), "%s: %s", path,
+	    errno == ELOOP ? "this is a symbolic link" : strerror(errno));
+}
+
+/* A name is safe once its directory is: also that of a file somebody else has
+ * made (logrotate does), or we did before we died. */
+static bool
+sync_name(int file, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	size_t len =
-	    slash == NULL || slash == path ? 1 : (size_t)(slash - path);
+	int len = slash == path ? 1 : (int)(slash - path);
 	char name[PATH_MAX];
 	int fd;
 	bool ok;
 
-	snprintf(
-	    name, sizeof(name), "%.*s", (int)len, slash == NULL ? "." : path);
+	snprintf(name, sizeof(name), "%.*s", len, path);
 	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ok = fsync(fd) == 0;
+	if (fd < 0) /* we may write there, but not read */
+		return errno == EACCES && syncfs(file) == 0;
+	/* EINVAL: file systems that have no such thing. */
+	ok = fsync(fd) == 0 || errno == EINVAL;
 	close(fd);
 	return ok;
 }
@@ -74,32 +108,30 @@ open_or_make(const char *path)
 	const int flags =
 	    O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd = open(path, flags);
-	int saved;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	fd = open(path, flags | O_CREAT | O_EXCL, MODE);
-	if (fd < 0 || sync_directory_of(path))
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+	/* O_CREAT only where it is needed: in a directory that is sticky it
+	 * would not open other people's files. */
+	return fd < 0 && errno == ENOENT ? open(path, flags | O_CREAT, MODE)
+					 : fd;
 }
 
-/* What the name leads to must be a file that has no other name. */
+/* What the name leads to must be a file that has no other name and no other
+ * writer. */
 static bool
 check_file(int fd, const char *path, struct stat *st, struct hb_error *err)
 {
 	if (fstat(fd, st) != 0)
-		return hb_fail(
-		    err, HB_E_CONFIG, "%s: %s", path, strerror(errno));
+		return fail_to_open(path, err);
 	if (!S_ISREG(st->st_mode))
 		return hb_fail(
 		    err, HB_E_CONFIG, "%s: this is not a regular file", path);
 	if (st->st_nlink > 1)
 		return hb_fail(err, HB_E_CONFIG,
 		    "%s: this file has other names (hard links)", path);
+	/* Other errors: file systems that have no locks. */
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return hb_fail(err, HB_E_CONFIG,
+		    "%s: another sink or process writes this file", path);
 	return true;
 }
 
@@ -126,10 +158,9 @@ open_path(struct hb_file_out *out, struct hb_error *err)
 	struct stat st;
 
 	if (fd < 0)
-		return hb_fail(err, HB_E_CONFIG, "%s: %s", out->path,
-		    errno == ELOOP ? "this is a symbolic link"
-				   : strerror(errno));
-	if (!check_file(fd, out->path, &st, err)) {
+		return fail_to_open(out->path, err);
+	if (!check_file(fd, out->path, &st, err) ||
+	    (!sync_name(fd, out->path) && !fail_to_open(out->path, err))) {
 		close(fd);
 		return false;
 	}
@@ -170,12 +201,23 @@ hb_file_out_close(struct hb_file_out *out)
 	out->fd = -1;
 }
 
+/* Whether the name still leads to the file that is open. */
+static bool
+has_its_name(const struct hb_file_out *out)
+{
+	struct stat named, held;
+
+	return out->fd >= 0 && lstat(out->path, &named) == 0 &&
+	       fstat(out->fd, &held) == 0 && named.st_dev == held.st_dev &&
+	       named.st_ino == held.st_ino;
+}
+
 bool
 hb_file_out_reopen(struct hb_file_out *out, struct hb_error *err)
 {
 	struct hb_file_out fresh = {.path = out->path, .fd = -1};
 
-	if (out->path == NULL)
+	if (out->path == NULL || has_its_name(out))
 		return true;
 	if (!hb_file_out_open(&fresh, err))
 		return false;
@@ -239,32 +281,36 @@ fail(const struct hb_file_out *out, enum hb_file_result result,
 	return result;
 }
 
-/* Takes back what was written of the lines. */
-static enum hb_file_result
-undo(struct hb_file_out *out, off_t size, struct hb_error *err)
+/* Takes back what was written of the lines; not if somebody else has changed
+ * the file meanwhile. */
+static bool
+take_back(const struct hb_file_out *out, off_t size, size_t written)
 {
-	enum hb_file_result result = fail(out, HB_FILE_NOT_WRITTEN, "", err);
+	struct stat st;
 
-	if (ftruncate(out->fd, size) == 0)
-		return result;
-	/* Opening it again will see to the end of its last line. */
-	hb_file_out_close(out);
-	return HB_FILE_UNKNOWN;
+	return fstat(out->fd, &st) == 0 &&
+	       st.st_size == size + (off_t)written &&
+	       ftruncate(out->fd, size) == 0;
 }
 
 static enum hb_file_result
 append_to_file(
     struct hb_file_out *out, const char *text, size_t len, struct hb_error *err)
 {
+	enum hb_file_result result;
 	struct stat st;
+	size_t done;
 
 	if (!terminate(out) || fstat(out->fd, &st) != 0)
 		return fail(out, HB_FILE_NOT_WRITTEN, "", err);
-	if (write_all(out, text, len) < len)
-		return undo(out, st.st_size, err);
-	if (fdatasync(out->fd) == 0)
+	done = write_all(out, text, len);
+	if (done == len && fdatasync(out->fd) == 0)
 		return HB_FILE_WRITTEN;
-	(void)fail(out, HB_FILE_UNKNOWN, "cannot sync: ", err);
+	result = done < len ? fail(out, HB_FILE_NOT_WRITTEN, "", err)
+			    : fail(out, HB_FILE_UNKNOWN, "cannot sync: ", err);
+	if (take_back(out, st.st_size, done) && done < len)
+		return result;
+	/* Opening it again will see to the end of its last line. */
 	hb_file_out_close(out);
 	return HB_FILE_UNKNOWN;
 }

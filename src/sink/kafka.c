@@ -12,12 +12,16 @@
  * replicas or not at all; what times out is reported before the ack deadline
  * and may be there all the same (HB_REPORT_UNKNOWN).
  *
+ * A batch that the broker refuses for what is in it comes back by the reader,
+ * and its messages go a second way, one by one (kafka_solo.c).
+ *
  * The sink begins down and is let up by the first metadata (kafka_watch.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "hookbridge/clock.h"
 #include "hookbridge/mem.h"
 #include "kafka.h"
 
@@ -72,60 +76,20 @@ valid_name(struct hb_span name)
 
 /* --- sending -------------------------------------------------------------- */
 
-static rd_kafka_headers_t *
-make_headers(const struct hb_message *msg)
-{
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(msg->header_count);
-
-	for (size_t i = 0; i < msg->header_count; i++) {
-		const struct hb_header *header = &msg->headers[i];
-
-		rd_kafka_header_add(headers, header->name.ptr,
-		    (ssize_t)header->name.len, header->value.ptr,
-		    (ssize_t)header->value.len);
-	}
-	return headers;
-}
-
-static rd_kafka_resp_err_t
-produce(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
-{
-	const struct hb_message *msg = &delivery->msg;
-	rd_kafka_headers_t *headers = make_headers(msg);
-	rd_kafka_resp_err_t code;
-
-	code = rd_kafka_producev(topic->kafka->rk, RD_KAFKA_V_RKT(topic->rkt),
-	    RD_KAFKA_V_MSGFLAGS(0),
-	    RD_KAFKA_V_VALUE((void *)(uintptr_t)msg->value.ptr, msg->value.len),
-	    RD_KAFKA_V_KEY(msg->key.ptr, msg->key.len),
-	    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(delivery),
-	    RD_KAFKA_V_END);
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_headers_destroy(headers); /* ours again */
-	return code;
-}
-
 /* Hands the message to librdkafka, or reports at once that it cannot be. */
 static void
 kafka_send(struct hb_sink *sink, struct hb_delivery *delivery)
 {
 	struct hb_kafka *kafka = (struct hb_kafka *)sink;
-	struct hb_kafka_topic *topic =
-	    kafka->by_dest[delivery->msg.dest->index];
-	rd_kafka_resp_err_t code;
 	struct hb_error why;
 
-	if (!hb_kafka_enter(topic, delivery)) {
-		hb_fail(&why, HB_E_RETRY, "kafka topic %s: not now",
-		    topic->dest->name);
-		hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
+	if (hb_kafka_enter(&kafka->main)) {
+		hb_kafka_produce(&kafka->main, delivery);
 		return;
 	}
-	code = produce(topic, delivery);
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		return;
-	hb_kafka_report_unsent(topic, delivery, code);
-	hb_kafka_leave(topic, 1);
+	hb_fail(&why, HB_E_RETRY, "kafka topic %s: not now",
+	    delivery->msg.dest->name);
+	hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
 }
 
 /* What librdkafka would refuse for its size, and a little more. */
@@ -192,7 +156,8 @@ init_lock(struct hb_kafka *kafka)
 static void
 release(struct hb_kafka *kafka)
 {
-	hb_kafka_handle_close(kafka);
+	hb_kafka_lane_close(&kafka->main);
+	hb_kafka_lane_close(&kafka->solo);
 	hb_kafka_reader_quit(kafka);
 	if (kafka->wake_fd >= 0)
 		close(kafka->wake_fd);
@@ -215,11 +180,14 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	kafka->reader = env->loops[conf->index % env->loop_count];
 	atomic_flag_clear(&kafka->is_rung);
 	init_lock(kafka);
+	hb_kafka_lane_init(&kafka->main, kafka);
+	hb_kafka_lane_init(&kafka->solo, kafka);
+	hb_kafka_solo_init(kafka);
 	make_topics(kafka, env->cfg);
 	kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (kafka->wake_fd < 0)
 		hb_fail(err, HB_E_RESOURCE, "eventfd: %s", strerror(errno));
-	else if (hb_kafka_handle_open(kafka, err) &&
+	else if (hb_kafka_lane_open(&kafka->main, err) &&
 		 hb_kafka_watch_start(kafka, err)) {
 		hb_kafka_reader_join(kafka);
 		return &kafka->sink;
@@ -228,21 +196,32 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	return NULL;
 }
 
-/* First what can be delivered in time is, then the rest is given back. */
+/* Waits for what can be delivered in time; the reader takes the reports. */
+static void
+flush(struct hb_kafka_lane *lane, uint64_t due_ms)
+{
+	uint64_t now_ms = hb_clock_mono_ms();
+	rd_kafka_t *rk = hb_kafka_hold(lane);
+
+	if (rk == NULL)
+		return;
+	rd_kafka_flush(rk, now_ms < due_ms ? (int)(due_ms - now_ms) : 0);
+	hb_kafka_release(lane);
+}
+
+/* First what can be delivered in time is, then the rest is given back: the main
+ * lane's first, because it may come to the solo lane yet. */
 static void
 kafka_drain(struct hb_sink *sink, unsigned timeout_ms)
 {
 	struct hb_kafka *kafka = (struct hb_kafka *)sink;
-	rd_kafka_t *rk;
+	uint64_t due_ms = hb_clock_mono_ms() + timeout_ms;
 
 	atomic_store(&kafka->closing, true);
-	rk = hb_kafka_hold(kafka);
-	if (rk != NULL) {
-		/* The reader takes the reports; this only waits. */
-		rd_kafka_flush(rk, (int)timeout_ms);
-		hb_kafka_release(kafka);
-	}
-	if (!hb_kafka_handle_empty(kafka, HAND_OVER_MS))
+	flush(&kafka->main, due_ms);
+	flush(&kafka->solo, due_ms);
+	if (!hb_kafka_lane_empty(&kafka->main, HAND_OVER_MS) ||
+	    !hb_kafka_lane_empty(&kafka->solo, HAND_OVER_MS))
 		hb_bug("sink %s: no reports for purged messages",
 		    sink->conf->name);
 }

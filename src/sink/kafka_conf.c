@@ -9,6 +9,7 @@
  * expired messages once a second: what times out is reported before we answer.
  * The queue limits follow the byte budget, so that the budget is what refuses
  * events, not the queue. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 
 #include "hookbridge/mem.h"
+#include "hookbridge/near.h"
 #include "kafka.h"
 
 /* What a report may come later than message.timeout.ms, with some to spare. */
@@ -28,7 +30,8 @@
 #define IDEMPOTENCE_SINCE 0x020503ff
 
 /* What a dump shows; of all others it shows the length. */
-const char *const hb_kafka_public_properties[] = {"api.version.request",
+const char *const hb_kafka_public_properties[] = {
+    "allow.auto.create.topics", "api.version.request",
     "batch.num.messages", "batch.size", "broker.address.family",
     "broker.address.ttl", "client.id", "client.rack", "compression.codec",
     "compression.level", "compression.type", "connections.max.idle.ms",
@@ -74,8 +77,8 @@ static const struct {
 };
 
 /* Properties whose values never stand in the file itself. */
-static const char *const secret[] = {
-    "*password*", "*secret*", "*.key.pem", "sasl.oauthbearer.config"};
+static const char *const secret[] = {"*password*", "*passphrase*", "*secret*",
+    "*.key.pem", "sasl.oauthbearer.config", "sasl.jaas.config"};
 
 typedef void complain_fn(void *arg, const char *key, const char *fmt, ...)
     HB_PRINTF(3, 4);
@@ -98,12 +101,57 @@ is_secret(const char *name)
 	return false;
 }
 
+/* The known name that was probably meant, in out, or an empty text. */
+static void
+find_near(const char *word, char out[128])
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	struct hb_near near;
+	size_t count;
+	const char **known = rd_kafka_conf_dump(conf, &count);
+
+	hb_near_init(&near, word);
+	/* The dump has no aliases, such as linger.ms. */
+	for (size_t i = 0; hb_kafka_public_properties[i] != NULL; i++)
+		hb_near_offer(&near, hb_kafka_public_properties[i]);
+	/* Names and values in turn. */
+	for (size_t i = 0; i < count; i += 2)
+		if (why_refused(known[i]) == NULL)
+			hb_near_offer(&near, known[i]);
+	snprintf(out, 128, "%s", near.best != NULL ? near.best : "");
+	rd_kafka_conf_dump_free(known, count);
+	rd_kafka_conf_destroy(conf);
+}
+
+static void
+try_property(const struct hb_pair *pair, const char *key,
+    rd_kafka_conf_t *scratch, complain_fn *complain, void *arg)
+{
+	char text[256], near[128];
+	rd_kafka_conf_res_t result = rd_kafka_conf_set(
+	    scratch, pair->name, pair->value, text, sizeof(text));
+
+	if (result == RD_KAFKA_CONF_UNKNOWN) {
+		find_near(pair->name, near);
+		complain(arg, key,
+		    near[0] != '\0'
+			? "No such configuration property: \"%s\"\n"
+			  "did you mean \"%s\"?"
+			: "No such configuration property: \"%s\"",
+		    pair->name, near);
+	} else if (result != RD_KAFKA_CONF_OK) {
+		/* The text repeats the value, which may be a secret. */
+		complain(arg, key, "%s",
+		    pair->secret ? "librdkafka refuses the value" : text);
+	}
+}
+
 static void
 check_property(const struct hb_pair *pair, rd_kafka_conf_t *scratch,
     complain_fn *complain, void *arg)
 {
 	const char *why = why_refused(pair->name);
-	char key[160], text[256];
+	char key[160];
 
 	snprintf(key, sizeof(key), "properties.%s", pair->name);
 	if (why != NULL)
@@ -112,11 +160,8 @@ check_property(const struct hb_pair *pair, rd_kafka_conf_t *scratch,
 		complain(arg, key,
 		    "%s is a secret: give it as \"file:PATH\" or \"env:NAME\"",
 		    pair->name);
-	else if (rd_kafka_conf_set(scratch, pair->name, pair->value, text,
-		     sizeof(text)) != RD_KAFKA_CONF_OK)
-		/* The text repeats the value, which may be a secret. */
-		complain(arg, key, "%s",
-		    pair->secret ? "librdkafka refuses the value" : text);
+	else
+		try_property(pair, key, scratch, complain, arg);
 }
 
 /* A host name, an IPv4 address, or an IPv6 address in brackets, and a port. */
@@ -125,6 +170,8 @@ is_broker(const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	size_t host_len = colon != NULL ? (size_t)(colon - text) : 0;
+	char v6[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
 	char *end;
 	long port;
 
@@ -133,47 +180,41 @@ is_broker(const char *text)
 	port = strtol(colon + 1, &end, 10);
 	if (*end != '\0' || port < 1 || port > 65535)
 		return false;
-	if (text[0] == '[')
-		return host_len > 2 && text[host_len - 1] == ']' &&
-		       strspn(text + 1, "0123456789abcdefABCDEF:.") ==
-			   host_len - 2;
+	if (text[0] == '[') {
+		snprintf(v6, sizeof(v6), "%.*s", (int)host_len - 2, text + 1);
+		return host_len > 2 && host_len - 2 < sizeof(v6) &&
+		       text[host_len - 1] == ']' &&
+		       inet_pton(AF_INET6, v6, &addr) == 1;
+	}
 	return strspn(text,
 		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		   "0123456789.-_") == host_len;
 }
 
-static const char *
-value_of(const struct hb_pairs *pairs, const char *name, const char *otherwise)
+static bool
+is_set_to(const rd_kafka_conf_t *conf, const char *name, const char *value)
 {
-	for (size_t i = 0; i < pairs->count; i++)
-		if (strcmp(pairs->items[i].name, name) == 0)
-			return pairs->items[i].value;
-	return otherwise;
+	char text[128];
+	size_t size = sizeof(text);
+
+	return rd_kafka_conf_get(conf, name, text, &size) == RD_KAFKA_CONF_OK &&
+	       strcasecmp(text, value) == 0;
 }
 
-/* What works and yet is probably not what one wants. */
+/* What works and yet is probably not what one wants. conf holds what the
+ * operator wrote, however it was spelled. */
 static void
-warn_of_exposure(
-    const struct hb_kafka_conf *conf, complain_fn *complain, void *arg)
+warn_of_exposure(const rd_kafka_conf_t *conf, complain_fn *complain, void *arg)
 {
-	const struct hb_pairs *props = &conf->properties;
-	const char *mechanism = value_of(props, "sasl.mechanism",
-	    value_of(props, "sasl.mechanisms", "GSSAPI"));
-
-	if (strcasecmp(value_of(props, "security.protocol", ""),
-		"sasl_plaintext") == 0 &&
-	    strcasecmp(mechanism, "PLAIN") == 0)
+	if (is_set_to(conf, "security.protocol", "sasl_plaintext") &&
+	    is_set_to(conf, "sasl.mechanism", "PLAIN"))
 		complain(arg, "properties.security.protocol",
 		    "warning: the password goes over the network in clear "
-		    "text; use sasl_ssl");
-	if (strcmp(
-		value_of(props, "enable.ssl.certificate.verification", "true"),
-		"false") == 0)
+		    "text\nuse sasl_ssl");
+	if (is_set_to(conf, "enable.ssl.certificate.verification", "false"))
 		complain(arg, "properties.enable.ssl.certificate.verification",
 		    "warning: anyone on the network can pose as the broker");
-	if (strcmp(value_of(
-		       props, "ssl.endpoint.identification.algorithm", "https"),
-		"none") == 0)
+	if (is_set_to(conf, "ssl.endpoint.identification.algorithm", "none"))
 		complain(arg,
 		    "properties.ssl.endpoint.identification.algorithm",
 		    "warning: any certificate of the CA can pose as the "
@@ -189,17 +230,22 @@ hb_kafka_conf_check(
 	char key[32];
 
 	if (conf->brokers.count == 0)
-		complain(arg, "brokers", "expected at least one host:port");
+		complain(arg, "brokers",
+		    "expected at least one host:port, got none");
 	for (size_t i = 0; i < conf->brokers.count; i++) {
 		snprintf(key, sizeof(key), "brokers[%zu]", i);
 		if (!is_broker(conf->brokers.items[i]))
-			complain(arg, key, "expected host:port, got \"%s\"",
-			    conf->brokers.items[i]);
+			complain(arg, key,
+			    "expected host:port, got \"%s\"\n%s",
+			    conf->brokers.items[i],
+			    strchr(conf->brokers.items[i], ':') == NULL
+				? "a port is missing: \"kafka1:9092\""
+				: "such as \"kafka1:9092\" or \"[::1]:9092\"");
 	}
 	for (size_t i = 0; i < conf->properties.count; i++)
 		check_property(
 		    &conf->properties.items[i], scratch, complain, arg);
-	warn_of_exposure(conf, complain, arg);
+	warn_of_exposure(scratch, complain, arg);
 	rd_kafka_conf_destroy(scratch);
 }
 
@@ -209,6 +255,8 @@ static const struct hb_pair defaults[] = {
     {"client.id", "hookbridge", false},
     /* Requests of one message each cost three times as much. */
     {"linger.ms", "0.5", false},
+    /* A topic that is missing is a mistake of somebody's. */
+    {"allow.auto.create.topics", "false", false},
     {"socket.nagle.disable", "true", false},
     {"socket.keepalive.enable", "true", false},
     {"socket.connection.setup.timeout.ms", "5000", false},
@@ -222,7 +270,6 @@ static const struct hb_pair defaults[] = {
 
 static const struct hb_pair musts[] = {
     {"acks", "all", false},
-    {"allow.auto.create.topics", "false", false},
     {"log.queue", "true", false},
 };
 
@@ -343,6 +390,23 @@ hb_kafka_conf_new(const struct hb_kafka_conf *conf, const struct hb_config *cfg,
 						      RD_KAFKA_EVENT_LOG);
 		return rk_conf;
 	}
+	rd_kafka_conf_destroy(rk_conf);
+	return NULL;
+}
+
+/* The same for messages that travel alone. They are few: what they cost does
+ * not matter, and a producer that is not idempotent never goes fatal. */
+rd_kafka_conf_t *
+hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
+    const struct hb_config *cfg, struct hb_error *err)
+{
+	static const struct hb_pair alone[] = {{.name = "batch.num.messages", .value = "1"},
+	    {.name = "linger.ms", .value = "0"},
+	    {.name = "enable.idempotence", .value = "false"}};
+	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf, cfg, err);
+
+	if (rk_conf == NULL || set_all(rk_conf, alone, HB_COUNT(alone), err))
+		return rk_conf;
 	rd_kafka_conf_destroy(rk_conf);
 	return NULL;
 }

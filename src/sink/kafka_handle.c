@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kafka_handle.c - the producer, and who may use it
+/* kafka_handle.c - the producers, and who may use them
  *
  *   none ──open──► ACCEPTING ──empty──► EMPTYING ──close──► none
  *
- * There is at most one producer. Three kinds of threads use it: senders, who
+ * A lane has at most one producer. Three kinds of threads use it: senders, who
  * enter with a delivery that leaves when it is reported; the reader and who
  * drains, who hold it; and the watch, which alone replaces it and needs no
- * hold. Entering is refused but in ACCEPTING.
+ * hold. Entering is refused but in ACCEPTING. (The solo lane accepts before it
+ * has a producer: what enters makes the watch open one.)
  *
- * Invariants, under the lock: (1) outstanding > 0 or users > 0 implies that
- * there is a producer; (2) it is closed only when both are 0; (3) the reader
- * holds it while it reports, so that what librdkafka gives back is never read
- * from a producer that is gone. */
+ * A sender holds the lane too, until it is out of librdkafka: its message may
+ * be confirmed, and its delivery leave, before rd_kafka_producev() returns.
+ *
+ * Invariants, under the lock: (1) the producer is closed only when outstanding
+ * and users are 0; (2) the reader holds it while it reports, so that what
+ * librdkafka gives back is never read from a producer that is gone. */
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
@@ -34,44 +37,52 @@
 
 /* --- users ---------------------------------------------------------------- */
 
+void
+hb_kafka_lane_init(struct hb_kafka_lane *lane, struct hb_kafka *kafka)
+{
+	*lane = (struct hb_kafka_lane){
+	    .kafka = kafka, .is_solo = lane == &kafka->solo};
+}
+
 /* Between hold and release the producer is not closed. */
 rd_kafka_t *
-hb_kafka_hold(struct hb_kafka *kafka)
+hb_kafka_hold(struct hb_kafka_lane *lane)
 {
+	struct hb_kafka *kafka = lane->kafka;
 	rd_kafka_t *rk;
 
 	pthread_mutex_lock(&kafka->lock);
-	rk = kafka->rk;
+	rk = lane->rk;
 	if (rk != NULL)
-		kafka->users++;
+		lane->users++;
 	pthread_mutex_unlock(&kafka->lock);
 	return rk;
 }
 
 void
-hb_kafka_release(struct hb_kafka *kafka)
+hb_kafka_release(struct hb_kafka_lane *lane)
 {
+	struct hb_kafka *kafka = lane->kafka;
+
 	pthread_mutex_lock(&kafka->lock);
-	if (--kafka->users == 0)
+	if (--lane->users == 0)
 		pthread_cond_broadcast(&kafka->idle);
 	pthread_mutex_unlock(&kafka->lock);
 }
 
-/* Lets a delivery in, unless the producer is being emptied or replaced. Its
- * words say whether it was alone when it came, and which one it was. */
+/* Lets a delivery in, and holds the lane for its sender, unless the producer
+ * is being emptied or replaced. */
 bool
-hb_kafka_enter(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
+hb_kafka_enter(struct hb_kafka_lane *lane)
 {
-	struct hb_kafka *kafka = topic->kafka;
+	struct hb_kafka *kafka = lane->kafka;
 	bool accepting;
 
 	pthread_mutex_lock(&kafka->lock);
-	accepting = kafka->accepting;
+	accepting = lane->accepting;
 	if (accepting) {
-		delivery->word[0] = topic->outstanding == 0;
-		delivery->word[1] = ++topic->sent;
-		topic->outstanding++;
-		kafka->outstanding++;
+		lane->outstanding++;
+		lane->users++;
 	}
 	pthread_mutex_unlock(&kafka->lock);
 	return accepting;
@@ -79,16 +90,69 @@ hb_kafka_enter(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
 
 /* After the report of count deliveries. */
 void
-hb_kafka_leave(struct hb_kafka_topic *topic, uint64_t count)
+hb_kafka_leave(struct hb_kafka_lane *lane, uint64_t count)
 {
-	struct hb_kafka *kafka = topic->kafka;
+	struct hb_kafka *kafka = lane->kafka;
 
 	pthread_mutex_lock(&kafka->lock);
-	topic->outstanding -= count;
-	kafka->outstanding -= count;
-	if (kafka->outstanding == 0)
+	lane->outstanding -= count;
+	if (lane->outstanding == 0)
 		pthread_cond_broadcast(&kafka->idle);
 	pthread_mutex_unlock(&kafka->lock);
+}
+
+/* --- producing ------------------------------------------------------------ */
+
+static rd_kafka_headers_t *
+make_headers(const struct hb_message *msg)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(msg->header_count);
+
+	for (size_t i = 0; i < msg->header_count; i++) {
+		const struct hb_header *header = &msg->headers[i];
+
+		rd_kafka_header_add(headers, header->name.ptr,
+		    (ssize_t)header->name.len, header->value.ptr,
+		    (ssize_t)header->value.len);
+	}
+	return headers;
+}
+
+static rd_kafka_resp_err_t
+produce(struct hb_kafka_lane *lane, const struct hb_kafka_topic *topic,
+    struct hb_delivery *delivery)
+{
+	const struct hb_message *msg = &delivery->msg;
+	rd_kafka_headers_t *headers = make_headers(msg);
+	/* No bytes are still a value; none at all would be a tombstone. */
+	const char *value = msg->value.ptr != NULL ? msg->value.ptr : "";
+	rd_kafka_resp_err_t code;
+
+	code = rd_kafka_producev(lane->rk,
+	    RD_KAFKA_V_RKT(topic->rkts[lane->is_solo]), RD_KAFKA_V_MSGFLAGS(0),
+	    RD_KAFKA_V_VALUE((void *)(uintptr_t)value, msg->value.len),
+	    RD_KAFKA_V_KEY(msg->key.ptr, msg->key.len),
+	    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(delivery),
+	    RD_KAFKA_V_END);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_headers_destroy(headers); /* ours again */
+	return code;
+}
+
+/* The sender has entered. Once librdkafka has the message, the delivery may be
+ * reported any time and is not looked at again. */
+void
+hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery)
+{
+	struct hb_kafka_topic *topic =
+	    lane->kafka->by_dest[delivery->msg.dest->index];
+	rd_kafka_resp_err_t code = produce(lane, topic, delivery);
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		hb_kafka_report_unsent(topic, delivery, code);
+		hb_kafka_leave(lane, 1);
+	}
+	hb_kafka_release(lane);
 }
 
 /* --- emptying ------------------------------------------------------------- */
@@ -111,39 +175,47 @@ in_ms(unsigned ms)
 /* Waits with the lock held; false when there is still something outstanding
  * after wait_ms. */
 static bool
-await_empty(struct hb_kafka *kafka, unsigned wait_ms)
+await_empty(struct hb_kafka_lane *lane, unsigned wait_ms)
 {
+	struct hb_kafka *kafka = lane->kafka;
 	struct timespec due = in_ms(wait_ms);
 
-	while (kafka->outstanding > 0)
+	while (lane->outstanding > 0)
 		if (pthread_cond_timedwait(&kafka->idle, &kafka->lock, &due) ==
 		    ETIMEDOUT)
-			return kafka->outstanding == 0;
+			return lane->outstanding == 0;
 	return true;
+}
+
+static void
+purge(struct hb_kafka_lane *lane)
+{
+	rd_kafka_t *rk = hb_kafka_hold(lane);
+
+	if (rk == NULL)
+		return;
+	rd_kafka_purge(
+	    rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	hb_kafka_release(lane);
 }
 
 /* Lets nobody in any more; whoever is in is given back. */
 bool
-hb_kafka_handle_empty(struct hb_kafka *kafka, unsigned timeout_ms)
+hb_kafka_lane_empty(struct hb_kafka_lane *lane, unsigned timeout_ms)
 {
+	struct hb_kafka *kafka = lane->kafka;
 	uint64_t since_ms = hb_clock_mono_ms();
-	rd_kafka_t *rk;
 	bool is_empty;
 
 	pthread_mutex_lock(&kafka->lock);
-	kafka->accepting = false;
+	lane->accepting = false;
 	pthread_mutex_unlock(&kafka->lock);
-	rk = hb_kafka_hold(kafka);
-	if (rk == NULL)
-		return true;
 	do {
-		rd_kafka_purge(
-		    rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		purge(lane);
 		pthread_mutex_lock(&kafka->lock);
-		is_empty = await_empty(kafka, PURGE_AGAIN_MS);
+		is_empty = await_empty(lane, PURGE_AGAIN_MS);
 		pthread_mutex_unlock(&kafka->lock);
 	} while (!is_empty && hb_clock_mono_ms() - since_ms < timeout_ms);
-	hb_kafka_release(kafka);
 	return is_empty;
 }
 
@@ -170,66 +242,88 @@ producer_new(rd_kafka_conf_t *conf_take, struct hb_error *err)
 
 /* Topic objects make librdkafka ask for their metadata at once. */
 static bool
-open_topics(struct hb_kafka *kafka, rd_kafka_t *rk, struct hb_error *err)
+open_topics(struct hb_kafka_lane *lane, rd_kafka_t *rk, struct hb_error *err)
 {
+	struct hb_kafka *kafka = lane->kafka;
+
 	for (size_t i = 0; i < kafka->topic_count; i++) {
 		struct hb_kafka_topic *topic = &kafka->topics[i];
+		rd_kafka_topic_t *rkt =
+		    rd_kafka_topic_new(rk, topic->dest->name, NULL);
 
-		topic->rkt = rd_kafka_topic_new(rk, topic->dest->name, NULL);
-		if (topic->rkt == NULL)
+		if (rkt == NULL)
 			return hb_fail(err, HB_E_CONFIG, "topic %s: %s",
 			    topic->dest->name,
 			    rd_kafka_err2str(rd_kafka_last_error()));
+		topic->rkts[lane->is_solo] = rkt;
 	}
 	return true;
 }
 
 static void
-close_topics(struct hb_kafka *kafka)
+close_topics(struct hb_kafka_lane *lane)
 {
+	struct hb_kafka *kafka = lane->kafka;
+
 	for (size_t i = 0; i < kafka->topic_count; i++) {
-		if (kafka->topics[i].rkt != NULL)
-			rd_kafka_topic_destroy(kafka->topics[i].rkt);
-		kafka->topics[i].rkt = NULL;
+		rd_kafka_topic_t **rkt = &kafka->topics[i].rkts[lane->is_solo];
+
+		if (*rkt != NULL)
+			rd_kafka_topic_destroy(*rkt);
+		*rkt = NULL;
 	}
 }
 
 /* Events of the producer wake the reader through the eventfd. */
 static void
-open_queue(struct hb_kafka *kafka, rd_kafka_t *rk)
+open_queue(struct hb_kafka_lane *lane, rd_kafka_t *rk)
 {
 	static const uint64_t one = 1;
 
 	rd_kafka_set_log_queue(rk, NULL);
-	kafka->queue = rd_kafka_queue_get_main(rk);
+	lane->queue = rd_kafka_queue_get_main(rk);
 	rd_kafka_queue_io_event_enable(
-	    kafka->queue, kafka->wake_fd, &one, sizeof(one));
+	    lane->queue, lane->kafka->wake_fd, &one, sizeof(one));
+}
+
+static rd_kafka_conf_t *
+make_conf(struct hb_kafka_lane *lane, struct hb_error *err)
+{
+	struct hb_kafka *kafka = lane->kafka;
+	rd_kafka_conf_t *conf;
+
+	if (lane->is_solo)
+		return hb_kafka_conf_new_solo(
+		    kafka->sink.conf->conf, kafka->sink.cfg, err);
+	conf = hb_kafka_conf_new(kafka->sink.conf->conf, kafka->sink.cfg, err);
+	if (conf != NULL && kafka->message_max == 0)
+		/* Else workers may be reading it. */
+		kafka->message_max =
+		    hb_kafka_conf_number(conf, "message.max.bytes");
+	return conf;
 }
 
 bool
-hb_kafka_handle_open(struct hb_kafka *kafka, struct hb_error *err)
+hb_kafka_lane_open(struct hb_kafka_lane *lane, struct hb_error *err)
 {
-	rd_kafka_conf_t *conf =
-	    hb_kafka_conf_new(kafka->sink.conf->conf, kafka->sink.cfg, err);
+	struct hb_kafka *kafka = lane->kafka;
+	rd_kafka_conf_t *conf = make_conf(lane, err);
 	rd_kafka_t *rk;
 
 	if (conf == NULL)
 		return false;
-	if (kafka->message_max == 0) /* else workers may be reading it */
-		kafka->message_max =
-		    hb_kafka_conf_number(conf, "message.max.bytes");
 	rk = producer_new(conf, err);
 	if (rk == NULL)
 		return false;
-	if (!open_topics(kafka, rk, err)) {
-		close_topics(kafka);
+	if (!open_topics(lane, rk, err)) {
+		close_topics(lane);
 		rd_kafka_destroy(rk);
 		return false;
 	}
-	open_queue(kafka, rk);
+	open_queue(lane, rk);
 	pthread_mutex_lock(&kafka->lock);
-	kafka->rk = rk;
-	kafka->accepting = !atomic_load(&kafka->closing);
+	lane->rk = rk;
+	lane->accepting = !atomic_load(&kafka->closing);
 	pthread_mutex_unlock(&kafka->lock);
 	/* For events that came before there was an eventfd to write to. */
 	hb_kafka_reader_wake(kafka);
@@ -238,25 +332,26 @@ hb_kafka_handle_open(struct hb_kafka *kafka, struct hb_error *err)
 
 /* Waits for the users; there is nothing outstanding. */
 void
-hb_kafka_handle_close(struct hb_kafka *kafka)
+hb_kafka_lane_close(struct hb_kafka_lane *lane)
 {
+	struct hb_kafka *kafka = lane->kafka;
 	rd_kafka_t *rk;
 
 	pthread_mutex_lock(&kafka->lock);
-	while (kafka->users > 0)
+	while (lane->users > 0)
 		pthread_cond_wait(&kafka->idle, &kafka->lock);
-	if (kafka->outstanding > 0)
+	if (lane->outstanding > 0)
 		hb_bug("sink %s: closed with %llu deliveries outstanding",
 		    kafka->sink.conf->name,
-		    (unsigned long long)kafka->outstanding);
-	rk = kafka->rk;
-	kafka->rk = NULL;
-	kafka->accepting = false;
+		    (unsigned long long)lane->outstanding);
+	rk = lane->rk;
+	lane->rk = NULL;
+	lane->accepting = false;
 	pthread_mutex_unlock(&kafka->lock);
 	if (rk == NULL)
 		return;
-	rd_kafka_queue_io_event_enable(kafka->queue, -1, NULL, 0);
-	rd_kafka_queue_destroy(kafka->queue);
-	close_topics(kafka);
+	rd_kafka_queue_io_event_enable(lane->queue, -1, NULL, 0);
+	rd_kafka_queue_destroy(lane->queue);
+	close_topics(lane);
 	rd_kafka_destroy(rk);
 }

@@ -9,8 +9,8 @@
  * What an error means is in one table: its class for the metric, and whether it
  * speaks of the message, of its topic, or of the cluster. A batch fails as a
  * whole even when one message is at fault, so a message is refused for good
- * only if it was the only one of its topic under way while it was; all others
- * are worth another attempt. */
+ * only where it travelled alone, in the solo lane; before that it is sent there
+ * (kafka_solo.c). */
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
@@ -104,19 +104,9 @@ confirm(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
 		atomic_store(&topic->timeouts, 0);
 	if (atomic_load(&topic->setbacks) != 0)
 		atomic_store(&topic->setbacks, 0);
+	if (!atomic_load(&topic->kafka->is_alive))
+		atomic_store(&topic->kafka->is_alive, true);
 	hb_delivery_report(delivery, HB_REPORT_CONFIRMED, NULL);
-}
-
-/* Whether no other message of its topic was under way since it was sent. */
-static bool
-was_alone(struct hb_kafka_topic *topic, const struct hb_delivery *delivery)
-{
-	bool alone;
-
-	pthread_mutex_lock(&topic->kafka->lock);
-	alone = delivery->word[0] && delivery->word[1] == topic->sent;
-	pthread_mutex_unlock(&topic->kafka->lock);
-	return alone;
 }
 
 /* The producer is of no use any more: the watch replaces it. */
@@ -160,7 +150,8 @@ report_failure(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 	blame(topic, fault);
 	hb_fail_reason(&why,
 	    report == HB_REPORT_REFUSED ? HB_E_DEAD : HB_E_RETRY, fault->reason,
-	    "kafka topic %s: %s", topic->dest->name, rd_kafka_err2str(code));
+	    "kafka topic %s: %s%s", topic->dest->name, rd_kafka_err2str(code),
+	    report == HB_REPORT_UNKNOWN ? "; it may have been written" : "");
 	hb_delivery_report(delivery, report, &why);
 }
 
@@ -175,9 +166,10 @@ hb_kafka_report_unsent(struct hb_kafka_topic *topic,
 	    fault->blame == THE_MESSAGE ? HB_REPORT_REFUSED : HB_REPORT_RETRY);
 }
 
+/* Says how it ended, unless that has yet to be found out in the solo lane. */
 static void
-report_sent(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
-    const rd_kafka_message_t *message)
+report_sent(struct hb_kafka_lane *lane, struct hb_kafka_topic *topic,
+    struct hb_delivery *delivery, const rd_kafka_message_t *message)
 {
 	const struct fault *fault = fault_of(message->err);
 	enum hb_report report = HB_REPORT_RETRY;
@@ -186,8 +178,11 @@ report_sent(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 		confirm(topic, delivery);
 		return;
 	}
-	if (fault->blame == THE_MESSAGE && was_alone(topic, delivery))
+	if (fault->blame == THE_MESSAGE && lane->is_solo)
 		report = HB_REPORT_REFUSED;
+	else if (fault->blame == THE_MESSAGE &&
+		 hb_kafka_solo_add(lane->kafka, delivery))
+		return;
 	else if (rd_kafka_message_status(message) ==
 		 RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
 		report = HB_REPORT_UNKNOWN;
@@ -196,29 +191,22 @@ report_sent(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 
 /* --- events --------------------------------------------------------------- */
 
-/* The reports of a batch; all of one topic as a rule. */
+/* The reports of a batch. */
 static void
-on_reports(struct hb_kafka *kafka, rd_kafka_event_t *event)
+on_reports(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
 {
-	struct hb_kafka_topic *topic = NULL;
 	const rd_kafka_message_t *message;
 	uint64_t count = 0;
 
 	while ((message = rd_kafka_event_message_next(event)) != NULL) {
 		struct hb_delivery *delivery = message->_private;
-		struct hb_kafka_topic *its =
-		    kafka->by_dest[delivery->msg.dest->index];
 
-		if (its != topic && count > 0) {
-			hb_kafka_leave(topic, count);
-			count = 0;
-		}
-		topic = its;
+		report_sent(lane,
+		    lane->kafka->by_dest[delivery->msg.dest->index], delivery,
+		    message);
 		count++;
-		report_sent(topic, delivery, message);
 	}
-	if (count > 0)
-		hb_kafka_leave(topic, count);
+	hb_kafka_leave(lane, count);
 }
 
 /* Keeps the text for whoever declares the sink down, but for its tail "(after
@@ -267,17 +255,17 @@ on_log(struct hb_kafka *kafka, rd_kafka_event_t *event)
 }
 
 static void
-on_event(struct hb_kafka *kafka, rd_kafka_event_t *event)
+on_event(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
 {
 	switch (rd_kafka_event_type(event)) {
 	case RD_KAFKA_EVENT_DR:
-		on_reports(kafka, event);
+		on_reports(lane, event);
 		break;
 	case RD_KAFKA_EVENT_ERROR:
-		on_error(kafka, event);
+		on_error(lane->kafka, event);
 		break;
 	case RD_KAFKA_EVENT_LOG:
-		on_log(kafka, event);
+		on_log(lane->kafka, event);
 		break;
 	default:
 		break;
@@ -295,28 +283,39 @@ hb_kafka_reader_wake(const struct hb_kafka *kafka)
 		    strerror(errno));
 }
 
+/* A turn's share of a lane's events; whether there may be more. */
+static bool
+read_events(struct hb_kafka_lane *lane)
+{
+	rd_kafka_event_t *event;
+	int left = EVENTS_PER_TURN;
+
+	if (hb_kafka_hold(lane) == NULL)
+		return false;
+	while (left > 0 &&
+	       (event = rd_kafka_queue_poll(lane->queue, 0)) != NULL) {
+		on_event(lane, event);
+		rd_kafka_event_destroy(event);
+		left--;
+	}
+	hb_kafka_release(lane);
+	return left == 0;
+}
+
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct hb_kafka *kafka = arg;
-	rd_kafka_event_t *event;
 	eventfd_t count;
-	int left = EVENTS_PER_TURN;
+	bool more;
 
 	(void)what;
-	/* Emptied before the queue is: an event after that writes it again. */
+	/* Emptied before the queues are: an event after that writes it again. */
 	(void)eventfd_read(fd, &count);
-	if (hb_kafka_hold(kafka) == NULL)
-		return;
-	while (left > 0 &&
-	       (event = rd_kafka_queue_poll(kafka->queue, 0)) != NULL) {
-		on_event(kafka, event);
-		rd_kafka_event_destroy(event);
-		left--;
-	}
-	if (left == 0)
+	more = read_events(&kafka->main);
+	more |= read_events(&kafka->solo);
+	if (more)
 		hb_kafka_reader_wake(kafka);
-	hb_kafka_release(kafka);
 }
 
 /* On its way to the reader's loop; by itself because it may arrive after the

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kafka_watch.c - asks for metadata, moves health, replaces the producer
+/* kafka_watch.c - asks for metadata, moves health, replaces a producer
  *
  * The watch is a loop of the sink's own because what it does blocks. It alone
  * moves the health of the sink and its topics; errors and reports only ring
  * it. In a round it
  *   1. replaces a producer that has gone fatal;
- *   2. asks the cluster for the metadata of all our topics: no answer, and the
- *      sink is down; an answer, and it is up;
+ *   2. asks the cluster for the metadata of all our topics: an answer, and the
+ *      sink is up; no answer, and it is down, unless something was confirmed
+ *      meanwhile (one broker of several may hang, and be the one asked);
  *   3. goes through the topics of the answer:
  *
  *          ┌──── not in the cluster, not authorized ────► missing ─┐
@@ -67,7 +68,7 @@ next_round_ms(const struct hb_kafka *kafka, uint64_t now_ms)
 {
 	uint64_t due_ms = UINT64_MAX;
 
-	if (kafka->rk == NULL)
+	if (kafka->main.rk == NULL)
 		return kafka->reopen_ms;
 	if (kafka->failures > 0 || atomic_load(&kafka->is_fatal))
 		return now_ms + backoff_ms(DOWN_PAUSE_MS, DOWN_PAUSE_MS, 0);
@@ -100,6 +101,7 @@ why_down(rd_kafka_resp_err_t code)
 {
 	switch (code) {
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: /* it has none left */
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		return "unknown topic";
 	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -122,6 +124,7 @@ static void
 on_missing(struct hb_kafka_topic *topic, rd_kafka_resp_err_t code)
 {
 	topic->is_missing = true;
+	topic->is_inspected = false; /* the next one may be another */
 	topic->due_ms =
 	    hb_clock_mono_ms() +
 	    backoff_ms(MISSING_MIN_MS, MISSING_MAX_MS, topic->misses++);
@@ -248,15 +251,18 @@ static void
 ask(struct hb_kafka *kafka)
 {
 	const rd_kafka_metadata_t *metadata;
-	rd_kafka_resp_err_t code =
-	    rd_kafka_metadata(kafka->rk, 0, NULL, &metadata, ANSWER_MS);
+	rd_kafka_resp_err_t code;
 
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+	atomic_store(&kafka->is_alive, false);
+	code = rd_kafka_metadata(kafka->main.rk, 0, NULL, &metadata, ANSWER_MS);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		on_answer(kafka, metadata);
+		rd_kafka_metadata_destroy(metadata);
+		hb_kafka_inspect(kafka);
+	} else if (kafka->failures > 0 || !kafka->was_up ||
+		   !atomic_load(&kafka->is_alive)) {
 		on_no_answer(kafka, code);
-		return;
 	}
-	on_answer(kafka, metadata);
-	rd_kafka_metadata_destroy(metadata);
 }
 
 /* --- the producer --------------------------------------------------------- */
@@ -269,7 +275,7 @@ retire(struct hb_kafka *kafka)
 	uint64_t now_ms = hb_clock_mono_ms();
 	char text[160];
 
-	if (rd_kafka_fatal_error(kafka->rk, text, sizeof(text)) ==
+	if (rd_kafka_fatal_error(kafka->main.rk, text, sizeof(text)) ==
 	    RD_KAFKA_RESP_ERR_NO_ERROR) {
 		/* Said of the one before, by a sender that was slow to say. */
 		atomic_store(&kafka->is_fatal, false);
@@ -277,9 +283,9 @@ retire(struct hb_kafka *kafka)
 	}
 	kafka->failures++;
 	hb_sink_set_health(&kafka->sink, HB_DOWN, text);
-	if (!hb_kafka_handle_empty(kafka, EMPTY_MS))
+	if (!hb_kafka_lane_empty(&kafka->main, EMPTY_MS))
 		return; /* the reader is slow: next round */
-	hb_kafka_handle_close(kafka);
+	hb_kafka_lane_close(&kafka->main);
 	atomic_store(&kafka->is_fatal, false);
 	kafka->short_lives =
 	    now_ms - kafka->opened_ms < LIFE_MS ? kafka->short_lives + 1 : 0;
@@ -293,7 +299,7 @@ reopen(struct hb_kafka *kafka)
 {
 	struct hb_error err;
 
-	if (hb_kafka_handle_open(kafka, &err)) {
+	if (hb_kafka_lane_open(&kafka->main, &err)) {
 		kafka->opened_ms = hb_clock_mono_ms();
 		return;
 	}
@@ -312,11 +318,11 @@ on_round(struct hb_timer *timer)
 
 	if (atomic_load(&kafka->closing))
 		return;
-	if (kafka->rk != NULL && atomic_load(&kafka->is_fatal))
+	if (kafka->main.rk != NULL && atomic_load(&kafka->is_fatal))
 		retire(kafka);
-	if (kafka->rk == NULL && hb_clock_mono_ms() >= kafka->reopen_ms)
+	if (kafka->main.rk == NULL && hb_clock_mono_ms() >= kafka->reopen_ms)
 		reopen(kafka);
-	if (kafka->rk != NULL && !atomic_load(&kafka->is_fatal))
+	if (kafka->main.rk != NULL && !atomic_load(&kafka->is_fatal))
 		ask(kafka);
 	kafka->last_round_ms = hb_clock_mono_ms();
 	schedule(kafka);
@@ -333,7 +339,7 @@ on_bell(struct hb_task *task)
 		return;
 	if (atomic_load(&kafka->is_fatal))
 		hb_timer_set(&kafka->round, 0);
-	else if (kafka->failures == 0 && kafka->rk != NULL)
+	else if (kafka->failures == 0 && kafka->main.rk != NULL)
 		hb_timer_set(&kafka->round,
 		    since_ms < ROUND_GAP_MS ? ROUND_GAP_MS - since_ms : 0);
 	/* Otherwise a round is under way as it is. */

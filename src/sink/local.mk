@@ -8,7 +8,9 @@ libhookbridge_a_SOURCES += \
 	%D%/kafka.h \
 	%D%/kafka_conf.c \
 	%D%/kafka_handle.c \
+	%D%/kafka_inspect.c \
 	%D%/kafka_report.c \
+	%D%/kafka_solo.c \
 	%D%/kafka_tsan.h \
 	%D%/kafka_watch.c \
 	%D%/redis.c \

@@ -27,18 +27,30 @@
 
 /* --- sending -------------------------------------------------------------- */
 
-static void
-redis_send(struct hb_sink *sink, struct hb_delivery *delivery)
+/* The connection of the delivery's worker. */
+static struct hb_redis_conn *
+conn_of(struct hb_sink *sink, const struct hb_delivery *delivery)
 {
 	struct hb_redis *redis = (struct hb_redis *)sink;
 
 	for (size_t i = 0; i < redis->conn_count; i++)
-		if (redis->conns[i]->loop == delivery->home) {
-			hb_redis_flow_send(redis->conns[i], delivery);
-			return;
-		}
+		if (redis->conns[i]->loop == delivery->home)
+			return redis->conns[i];
 	hb_bug("sink %s: sent from loop %s, which is no worker's",
 	    sink->conf->name, hb_loop_name(delivery->home));
+}
+
+static void
+redis_send(struct hb_sink *sink, struct hb_delivery *delivery)
+{
+	hb_redis_flow_send(conn_of(sink, delivery), delivery);
+}
+
+/* A slow sink has workers without a connection. */
+static bool
+redis_ready(struct hb_sink *sink, const struct hb_delivery *delivery)
+{
+	return hb_redis_flow_ready(conn_of(sink, delivery), delivery);
 }
 
 static bool
@@ -154,6 +166,7 @@ const struct hb_sink_ops hb_sink_redis = {
     .open = redis_open,
     .send = redis_send,
     .fits = redis_fits,
+    .ready = redis_ready,
     .drain = redis_drain,
     .close = redis_close,
 };

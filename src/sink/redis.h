@@ -283,6 +283,9 @@ void hb_redis_lose(struct hb_redis_conn *conn, const char *class,
     const char *fmt, ...) HB_PRINTF(3, 4);
 /* Draining: shuts the connection when nothing is left to report. */
 void hb_redis_conn_rest(struct hb_redis_conn *conn);
+/* How long to wait before dialling again: 50 ms doubled up to 2 s, of it
+ * between half and all. */
+uint64_t hb_redis_redial_ms(unsigned failures);
 /* Sees to it that the timer fires at due_ms or before. */
 void hb_redis_conn_wake_at(struct hb_redis_conn *conn, uint64_t due_ms);
 /* The answer to one of the login's commands. */
@@ -290,6 +293,9 @@ void hb_redis_on_login(struct hb_redis_conn *conn, enum hb_redis_kind kind);
 
 /* --- redis_flow.c --------------------------------------------------------- */
 
+/* Whether it would take this delivery now. */
+bool hb_redis_flow_ready(
+    const struct hb_redis_conn *conn, const struct hb_delivery *delivery);
 /* Takes a delivery, or reports at once that it cannot. */
 void hb_redis_flow_send(
     struct hb_redis_conn *conn, struct hb_delivery *delivery);

@@ -71,6 +71,8 @@ const struct hb_key hb_redis_target_keys[] = {
     {.name = "maxlen",
 	.type = HB_KEY_UINT,
 	.offset = offsetof(struct hb_redis_target, maxlen),
+	.min = 1,
+	.caution = "the server deletes older entries, read or unread",
 	.help = "trim the stream to about so many entries, read or unread"},
     {.name = "idempotent",
 	.type = HB_KEY_DURATION,
@@ -263,7 +265,13 @@ hb_redis_conf_check(const struct hb_sink_conf *sink,
 	struct hb_error err;
 
 	if (!hb_redis_url_parse(conf->url, &url, &err)) {
-		complain(arg, "url", "%s", err.text);
+		/* Before an @ may stand a password. */
+		if (strchr(conf->url, '@') != NULL ||
+		    strncmp(conf->url, "rediss:", 7) == 0)
+			complain(arg, "url", "%s", err.text);
+		else
+			complain(arg, "url", "%s, got \"%s\"", err.text,
+			    conf->url);
 		return;
 	}
 	if (url.user[0] != '\0' && conf->password == NULL)
@@ -275,22 +283,36 @@ hb_redis_conf_check(const struct hb_sink_conf *sink,
 	if (conf->wait.replicas > 0 &&
 	    conf->wait.timeout_ms >= conf->timeout_ms)
 		complain(arg, "wait.timeout",
-		    "expected less than the sink's timeout, %llums",
-		    (unsigned long long)conf->timeout_ms);
+		    "expected a wait.timeout below the sink's timeout "
+		    "(%llums), got %llums",
+		    (unsigned long long)conf->timeout_ms,
+		    (unsigned long long)conf->wait.timeout_ms);
 }
 
+static bool
+is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == ':' ||
+	       c == '-';
+}
+
+/* One hash tag may stand in a name. What data makes of a template is compared
+ * with names from the configuration only: nobody else can choose a slot. */
 bool
 hb_redis_valid_name(struct hb_span name)
 {
+	const char *open, *close;
+
 	if (name.len < 1 || name.len > 256)
 		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') && c != '.' && c != '_' &&
-		    c != ':' && c != '-')
+	open = memchr(name.ptr, '{', name.len);
+	close = memchr(name.ptr, '}', name.len);
+	if ((open == NULL) != (close == NULL) ||
+	    (open != NULL && close < open + 2))
+		return false;
+	for (const char *c = name.ptr; c < name.ptr + name.len; c++)
+		if (c != open && c != close && !is_name_char(*c))
 			return false;
-	}
 	return true;
 }

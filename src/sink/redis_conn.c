@@ -54,9 +54,8 @@ wake_after(struct hb_redis_conn *conn, uint64_t delay_ms)
 	hb_redis_conn_wake_at(conn, hb_clock_mono_ms() + delay_ms);
 }
 
-/* 50 ms doubled up to 2 s, of it between half and all. */
-static uint64_t
-redial_ms(unsigned failures)
+uint64_t
+hb_redis_redial_ms(unsigned failures)
 {
 	uint64_t ms =
 	    failures < 6 ? (uint64_t)REDIAL_MIN_MS << failures : REDIAL_MAX_MS;
@@ -124,7 +123,7 @@ hb_redis_lose(
 	    hb_clock_mono_ms() - conn->ready_ms >= REDIAL_MAX_MS)
 		conn->failures = 0;
 	enter(conn, HB_REDIS_WAITING);
-	wake_after(conn, redial_ms(conn->failures++));
+	wake_after(conn, hb_redis_redial_ms(conn->failures++));
 }
 
 /* --- logging in ----------------------------------------------------------- */

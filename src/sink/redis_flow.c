@@ -74,8 +74,8 @@ write_soon(struct hb_redis_conn *conn)
 		hb_loop_defer(conn->loop, &conn->flush);
 }
 
-struct hb_redis_cmd *
-hb_redis_issue(struct hb_redis_conn *conn, enum hb_redis_kind kind)
+static struct hb_redis_cmd *
+issue(struct hb_redis_conn *conn, enum hb_redis_kind kind)
 {
 	struct hb_redis_cmd *cmd;
 
@@ -88,8 +88,14 @@ hb_redis_issue(struct hb_redis_conn *conn, enum hb_redis_kind kind)
 	    .at = conn->out.end,
 	    .started_ms = hb_clock_mono_ms(),
 	};
-	write_soon(conn);
 	return cmd;
+}
+
+struct hb_redis_cmd *
+hb_redis_issue(struct hb_redis_conn *conn, enum hb_redis_kind kind)
+{
+	write_soon(conn);
+	return issue(conn, kind);
 }
 
 /* Lets go of what is answered and owes no report. */
@@ -195,6 +201,13 @@ hb_redis_flow_send(struct hb_redis_conn *conn, struct hb_delivery *delivery)
 	hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
 }
 
+bool
+hb_redis_flow_ready(
+    const struct hb_redis_conn *conn, const struct hb_delivery *delivery)
+{
+	return obstacle(conn, &delivery->msg) == NULL;
+}
+
 /* Asks for what only a server that listens can repeat. */
 void
 hb_redis_ping(struct hb_redis_conn *conn)
@@ -209,13 +222,14 @@ hb_redis_ping(struct hb_redis_conn *conn)
 	hb_redis_out_bulk(&conn->out, hb_span_of(conn->nonce));
 }
 
+/* Called where the output is about to be written anyway. */
 static void
 put_wait(struct hb_redis_conn *conn)
 {
 	const struct hb_redis_wait *wait = &conn->redis->conf->wait;
 
 	conn->wants_wait = false;
-	hb_redis_issue(conn, HB_REDIS_WAIT);
+	issue(conn, HB_REDIS_WAIT);
 	hb_redis_out_array(&conn->out, 3);
 	hb_redis_out_bulk(&conn->out, HB_SPAN("WAIT"));
 	hb_redis_out_number(&conn->out, wait->replicas);
