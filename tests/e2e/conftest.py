@@ -3,7 +3,8 @@
 that a test may break, and the daemon.
 
 Set by tests/run: HB_DAEMON, the program under test; HB_KAFKA, a directory with
-the broker's jars; HB_TESTS, this directory's parent.
+the broker's jars; HB_KAFKA_MOCK, the program of tests/rig; HB_BUILD, plain or
+the sanitizers' name; HB_TESTS, this directory's parent.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import pytest
 
 from events import Outlets
 from hookbridge import Hookbridge
-from kafka import KafkaBroker
+from kafka import KafkaBroker, KafkaMock
 from redis_server import RedisServer
 
 _numbers = itertools.count(1)
@@ -50,9 +51,22 @@ def _make_redis(tmp_path_factory):
 # Shared by the session: leave them running and whole.
 kafka = _fixture("session", _make_kafka)
 redis_server = _fixture("session", _make_redis)
+breakable_kafka = _fixture("session", _make_kafka)
 # The test's own: stop, kill, pause and start them as you like.
-own_kafka = _fixture("function", _make_kafka)
 own_redis = _fixture("function", _make_redis)
+kafka_mock = _fixture("function", lambda tmp_path_factory: KafkaMock(
+    tmp_path_factory.mktemp("kafka_mock"), os.environ["HB_KAFKA_MOCK"]))
+
+
+@pytest.fixture
+def own_kafka(breakable_kafka):
+    """The test's own while it runs; it takes long to start, so that one serves
+    all who break it."""
+    yield breakable_kafka
+    if breakable_kafka.is_running():
+        breakable_kafka.resume()
+    else:
+        breakable_kafka.start()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 """A real Kafka broker, and clients that are not ours to look into it."""
 
 import os
+import subprocess
 import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -12,26 +13,10 @@ from process import Process, free_port
 RIG = os.path.join(os.path.dirname(__file__), "../../packaging/kafka-rig")
 
 
-class KafkaBroker(Process):
-    """One node, KRaft; stop(), kill() and pause() it, start() it again with
-    the same port and data."""
+class KafkaCluster(Process):
+    """What our own clients see of a cluster at self.address."""
 
-    def __init__(self, directory, jars):
-        super().__init__("kafka", str(directory))
-        self.jars = jars
-        self.port = free_port()
-        self.controller_port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._log_from = 0
-
-    def start(self):
-        self._log_from = self.log_size()
-        self.spawn(["sh", os.path.abspath(RIG), "run", self.jars,
-                    os.path.join(self.directory, "node"), str(self.port),
-                    str(self.controller_port)])
-        self.wait_ready(
-            lambda: "Kafka Server started" in self.log()[self._log_from:])
-        return self
+    address = None
 
     def _admin(self):
         return AdminClient({"bootstrap.servers": self.address})
@@ -90,6 +75,56 @@ class KafkaBroker(Process):
                 elif not error.retriable():
                     raise RuntimeError(f"topic {topic}: {error}")
         return found
+
+
+class KafkaBroker(KafkaCluster):
+    """One node, KRaft; stop(), kill() and pause() it, start() it again with
+    the same port and data."""
+
+    def __init__(self, directory, jars):
+        super().__init__("kafka", str(directory))
+        self.jars = jars
+        self.port = free_port()
+        self.controller_port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._log_from = 0
+
+    def start(self):
+        self._log_from = self.log_size()
+        self.spawn(["sh", os.path.abspath(RIG), "run", self.jars,
+                    os.path.join(self.directory, "node"), str(self.port),
+                    str(self.controller_port)])
+        self.wait_ready(
+            lambda: "Kafka Server started" in self.log()[self._log_from:])
+        return self
+
+
+class KafkaMock(KafkaCluster):
+    """librdkafka's simulated cluster, for faults that a real broker does not
+    commit on request; obey("fail 0 NOT_LEADER_FOR_PARTITION 2"), see
+    tests/rig/kafka_mock.c."""
+
+    def __init__(self, directory, program):
+        super().__init__("kafka_mock", str(directory))
+        self.program = program
+
+    def start(self, *topics, brokers=1):
+        self.spawn([self.program, str(brokers), *topics],
+                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.address = self.popen.stdout.readline().decode().strip()
+        assert self.address, self.log_tail()
+        return self
+
+    def obey(self, command):
+        self.popen.stdin.write(command.encode() + b"\n")
+        self.popen.stdin.flush()
+        answer = self.popen.stdout.readline().decode().strip()
+        assert answer == "ok", f"{command}: {answer}"
+
+    def kill(self):
+        super().kill()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            pipe.close()
 
 
 def headers_of(message):

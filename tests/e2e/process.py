@@ -49,14 +49,15 @@ class Process:
         self.popen = None
         os.makedirs(directory, exist_ok=True)
 
-    def spawn(self, argv, env=None, cwd=None):
+    def spawn(self, argv, env=None, cwd=None, stdin=subprocess.DEVNULL,
+              stdout=None):
         assert not self.is_running(), f"{self.name} runs already"
         with open(self.log_path, "ab") as log:
             # A session of its own: Ctrl-C is for pytest, which then stops
             # everything in order.
             self.popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=env, cwd=cwd or self.directory, start_new_session=True,
+                argv, stdin=stdin, stdout=stdout or log, stderr=log, env=env,
+                cwd=cwd or self.directory, start_new_session=True,
                 preexec_fn=_die_with_parent)
 
     def is_running(self):

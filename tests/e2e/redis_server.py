@@ -5,6 +5,8 @@ import os
 import shutil
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from process import Process, free_port, wait_until
 
@@ -51,7 +53,9 @@ class RedisServer(Process):
             return False
 
     def client(self, **options):
-        """Replies as bytes: tests compare what was sent."""
+        """Replies as bytes: tests compare what was sent. No patience: they
+        wait themselves where they have to."""
+        options.setdefault("retry", Retry(NoBackoff(), 0))
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=20,
                            **options)
 

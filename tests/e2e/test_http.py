@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listener on a raw socket: what senders do, slow ones, broken ones, too
-many of them."""
+"""HTTP/1.1 on the wire: how requests may come in pieces and in rows, and how
+those that take too long or come in too great a number are shown the door."""
 
 import os
 import resource
@@ -9,55 +9,84 @@ import time
 
 import pytest
 
-from http1 import Connection, request_bytes
-from process import wait_until
+from events import file_lines
+from http1 import request_bytes
+from process import free_port, wait_until
 
-BODY = b'{"status":"Completed","job_id":"job-1"}'
+BODY = b'{"status":"Completed","job_id":"job-1","metadata":{"a":1}}'
 
 
 @pytest.fixture
-def start(hookbridge, tmp_path):
-    """start(http={...}): a daemon that publishes to a file."""
+def site(hookbridge, tmp_path):
+    """site(http=…, …) starts a daemon that writes to a file."""
     def make(**rest):
-        return hookbridge({
+        daemon = hookbridge({
             "endpoints": {"all": {"path": "/all", "mode": "svix"}},
-            "sinks": {"out": {"type": "file",
-                              "path": str(tmp_path / "events")}},
-            "routes": [{"to": [{"sink": "out"}]}], **rest})
+            "sinks": {"f": {"type": "file",
+                            "path": str(tmp_path / "events")}},
+            "routes": [{"to": [{"sink": "f"}]}], **rest})
+        daemon.events = lambda: len(file_lines(tmp_path / "events"))
+        return daemon
     return make
 
 
-def signed(daemon, **options):
-    """The bytes of one good request."""
-    body = options.pop("body", BODY)
-    return request_bytes("POST", "/all", body, {
-        "Content-Type": "application/json",
-        **daemon.signed_headers("all", body, **options)})
+def signed(daemon, body=BODY, **more):
+    headers = {"Content-Type": "application/json",
+               **daemon.signed_headers("all", body), **more}
+    return request_bytes("POST", "/all", body, headers)
 
 
-def chunked(daemon, *chunks):
-    body = b"".join(chunks)
+def chunked(daemon, *pieces, trailer=b"", extension=b""):
+    body = b"".join(pieces)
     head = request_bytes("POST", "/all", b"", {
-        "Transfer-Encoding": "chunked",
-        **daemon.signed_headers("all", body)})
-    head = head.replace(b"Content-Length: 0\r\n", b"")
-    return head + b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in chunks) \
-        + b"0\r\n\r\n"
+        **daemon.signed_headers("all", body),
+        "Transfer-Encoding": "chunked"}).replace(b"Content-Length: 0\r\n", b"")
+    chunks = [b"%x%s\r\n%s\r\n" % (len(p), extension, p) for p in pieces]
+    return head + b"".join(chunks) + b"0\r\n" + trailer + b"\r\n"
 
 
-def test_kept_and_pipelined(start):
-    daemon = start()
+# --- pieces -------------------------------------------------------------------
+
+def test_keep_alive(site):
+    daemon = site()
     with daemon.connect() as connection:
-        for _ in range(3):
+        for n in range(20):
             connection.send(signed(daemon))
-            assert connection.read_answer().status == 200
-        connection.send(b"".join(signed(daemon) for _ in range(20)))
-        assert [connection.read_answer().status for _ in range(20)] \
-            == [200] * 20
+            answer = connection.read_answer()
+            assert answer.status == 200
+            assert answer.headers.get("connection") != "close"
+        connection.send(signed(daemon, Connection="close"))
+        assert connection.read_answer().headers["connection"] == "close"
+        assert connection.is_closed()
+    assert daemon.events() == 21
 
 
-def test_byte_by_byte(start):
-    daemon = start()
+def test_http_1_0(site):
+    daemon = site()
+    with daemon.connect() as connection:
+        connection.send(signed(daemon).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        assert connection.read_answer().status == 200
+        assert connection.is_closed()
+
+
+@pytest.mark.threads
+def test_pipelining(site):
+    """Answers come in the order of the requests."""
+    daemon = site()
+    ids = [f"m-{n}" for n in range(50)] * 2
+    requests = [request_bytes("POST", "/all", BODY, daemon.signed_headers(
+        "all", BODY, webhook_id=i)) for i in ids]
+    with daemon.connect() as connection:
+        connection.send(b"".join(requests))
+        answers = [connection.read_answer().json() for _ in requests]
+    assert [a["id"] for a in answers] == ids
+    assert [a["outcome"] for a in answers] == \
+        ["confirmed"] * 50 + ["duplicate"] * 50
+    assert daemon.events() == 50
+
+
+def test_byte_by_byte(site):
+    daemon = site()
     with daemon.connect() as connection:
         connection.send_bytewise(signed(daemon))
         assert connection.read_answer().status == 200
@@ -65,176 +94,262 @@ def test_byte_by_byte(start):
         assert connection.read_answer().status == 200
 
 
-def test_chunks_as_they_come(start):
-    daemon = start()
+def test_every_split(site):
+    """Two pieces, split at every place."""
+    daemon = site()
     with daemon.connect() as connection:
-        connection.send(chunked(daemon, *(bytes([b]) for b in BODY)))
-        assert connection.read_answer().status == 200
+        request = signed(daemon)
+        for i in range(1, len(request), 7):
+            request = signed(daemon)
+            connection.send(request[:i])
+            time.sleep(0.001)  # else the kernel may join them
+            connection.send(request[i:])
+            assert connection.read_answer().status == 200, i
 
 
-def test_continue(start):
-    """100 only where the body is wanted."""
-    daemon = start()
-    request = signed(daemon).replace(b"\r\n\r\n",
-                                     b"\r\nExpect: 100-continue\r\n\r\n")
-    head = request[:-len(BODY)]
+def test_chunked(site):
+    daemon = site()
+    with daemon.connect() as connection:
+        for request in (
+                chunked(daemon, BODY),
+                chunked(daemon, *(BODY[i:i + 1] for i in range(len(BODY)))),
+                chunked(daemon, BODY, extension=b";a=b"),
+                chunked(daemon, BODY, trailer=b"X: y\r\n")):
+            connection.send(request)
+            assert connection.read_answer().status == 200
+    assert daemon.events() == 4
+
+
+def test_a_signature_in_a_trailer_is_none(site):
+    daemon = site()
+    headers = daemon.signed_headers("all", BODY)
+    trailer = "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode()
+    with daemon.connect() as connection:
+        connection.send(
+            b"POST /all HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+            b"\r\n%x\r\n%s\r\n0\r\n%s\r\n" % (len(BODY), BODY, trailer))
+        assert connection.read_answer().status == 401
+
+
+@pytest.mark.parametrize("broken", [
+    b"5 \r\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n",
+    b"0x5\r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n",
+    b"5\r\nhelloXX0\r\n\r\n", b"5\r\nhello0\r\n\r\n",
+    b"5\r\nhello\r\n\r\n0\r\n\r\n", b"5 junk\r\nhello\r\n0\r\n\r\n",
+    b"fffffffffffffffff\r\nhello", b"\r\n0\r\n\r\n", b"-1\r\n",
+    b"5" + b";x" * 400 + b"\r\nhello\r\n0\r\n\r\n"])
+def test_broken_chunks(site, broken):
+    daemon = site()
+    request = chunked(daemon, BODY)
+    head = request[:request.index(b"\r\n\r\n") + 4]
+    with daemon.connect() as connection:
+        connection.send(head + broken)
+        answer = connection.read_answer()
+        assert answer.status in (400, 413), answer
+        assert answer.headers["connection"] == "close"
+        connection.finish_sending()
+        assert connection.is_closed()
+    assert daemon.events() == 0
+
+
+def test_100_continue(site):
+    """Only a request that may go on is told to; others get their answer."""
+    daemon = site()
+    request = signed(daemon, Expect="100-continue")
+    head, body = request[:-len(BODY)], request[-len(BODY):]
     with daemon.connect() as connection:
         connection.send(head)
         assert connection.read_answer().status == 100
-        connection.send(BODY)
+        connection.send(body)
         assert connection.read_answer().status == 200
-        connection.send(head.replace(b"/all", b"/none"))
-        assert connection.read_answer().status == 404
-
-
-def test_half_closed(start):
-    """A sender that says no more still gets its answer."""
-    daemon = start()
     with daemon.connect() as connection:
-        connection.send(signed(daemon))
-        connection.finish_sending()
-        assert connection.read_answer().status == 200
-        assert connection.is_closed()
+        connection.send(head.replace(b"/all", b"/other"))
+        assert connection.read_answer().status == 404
+    with daemon.connect() as connection:
+        connection.send(head.replace(b"100-continue", b"x"))
+        assert connection.read_answer().status == 417
 
 
-@pytest.mark.threads
-def test_gone_before_the_answer(start):
-    """The event is delivered all the same, and the retry finds it."""
-    daemon = start()
-    headers = daemon.signed_headers("all", BODY, webhook_id="msg_1")
-    connection = daemon.connect()
-    connection.send(request_bytes("POST", "/all", BODY, headers))
-    connection.reset()
-    daemon.wait_log("event.settled", id="msg_1")
+def test_a_lost_client_is_delivered(site):
+    """Once it is there whole, the event goes its way; the retry finds it."""
+    daemon = site()
+    headers = daemon.signed_headers("all", BODY, webhook_id="m")
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", "/all", BODY, headers))
+        connection.reset()
+    wait_until(lambda: daemon.events() == 1, 10, "the event")
     answer = daemon.post("/all", BODY, headers)
     assert answer.json()["outcome"] == "duplicate"
 
 
+def test_half_a_body_is_nothing(site):
+    daemon = site()
+    for end in ("reset", "finish_sending"):
+        with daemon.connect() as connection:
+            connection.send(signed(daemon)[:-5])
+            getattr(connection, end)()
+            if end == "finish_sending":
+                assert connection.is_closed()
+    assert daemon.post_signed("all", BODY).status == 200
+    assert daemon.events() == 1
+
+
 # --- deadlines ----------------------------------------------------------------
 
-def trickle(connection, data, interval=0.1):
-    """A byte at a time, for as long as anybody listens; how long that was."""
-    began = time.monotonic()
-    try:
-        for byte in data:
-            connection.send(bytes([byte]))
-            connection.socket.settimeout(interval)
-            try:
-                connection._receive()
-            except TimeoutError:
-                continue
-            break
-    except OSError:
-        pass
-    return time.monotonic() - began
-
-
-@pytest.mark.parametrize("part", ["head", "body", "chunks"])
-def test_deadlines_do_not_move(start, part):
-    """A byte now and then keeps nobody connected."""
-    daemon = start(http={"head_timeout": "1s", "body_timeout": "1s",
-                         "body_rate": "1MiB"})
+def test_a_slow_head(site):
+    """An absolute deadline: dripping does not extend it."""
+    daemon = site(http={"head_timeout": "1s"})
     with daemon.connect() as connection:
-        if part == "head":
-            data = b"POST /all HTTP/1.1\r\nX: " + b"x" * 200
-        elif part == "body":
-            body = b'{"job_id":"%s"}' % (b"x" * 500)
-            request = signed(daemon, body=body)
-            connection.send(request[:-len(body)])
-            data = body
-        else:
-            request = chunked(daemon, BODY * 100)
-            head = request.index(b"\r\n\r\n") + 4
-            connection.send(request[:head])
-            data = request[head:]
-        seconds = trickle(connection, data)
-        assert 0.5 < seconds < 5
-        assert b" 408 " in connection.buffer + connection.read_to_end()
-
-
-def test_idle_connections_end(start):
-    daemon = start(http={"idle_timeout": "1s"})
-    with daemon.connect() as connection:
-        connection.send(signed(daemon))
-        assert connection.read_answer().status == 200
-        began = time.monotonic()
-        assert connection.is_closed(10)
-        assert time.monotonic() - began < 5
-
-
-# --- limits -------------------------------------------------------------------
-
-def test_told_before_the_body_is_sent(start):
-    """An answer is read even by a sender that has begun its body."""
-    daemon = start()
-    with daemon.connect() as connection:
-        connection.send(b"POST /none HTTP/1.1\r\nHost: a\r\n"
-                        b"Content-Length: 1000000\r\n\r\n" + b"x" * 100000)
-        assert connection.read_answer().status == 404
+        begun = time.monotonic()
+        connection.send(b"POST /all HTTP/1.1\r\nHost: a\r\n")
+        answer = drip(connection, b"X")
+        assert time.monotonic() - begun < 3
+        assert answer is None or answer.status == 408
         assert connection.is_closed()
 
 
-def test_connections_of_one_address(start):
-    daemon = start(http={"connections_per_address": 5})
-    connections = [daemon.connect() for _ in range(5)]
-    with daemon.connect() as sixth:
-        assert sixth.is_closed(10)
-    connections.pop().close()
+def drip(connection, byte):
+    """Sends a byte now and then until there is an answer or an end."""
+    connection.socket.settimeout(0.1)
+    for _ in range(100):
+        try:
+            connection.send(byte)
+            return connection.read_answer()
+        except TimeoutError:
+            continue
+        except OSError:
+            return None
+    raise AssertionError("it waited for ever")
 
-    def admitted():
-        with daemon.connect() as another:
+
+def test_a_slow_body(site):
+    daemon = site(http={"body_timeout": "1s", "body_rate": "1MiB"})
+    with daemon.connect() as connection:
+        connection.send(signed(daemon, b" " * 1000 + BODY)[:-500])
+        begun = time.monotonic()
+        answer = drip(connection, b" ")
+        assert time.monotonic() - begun < 4
+        assert answer is None or answer.status == 408
+        assert connection.is_closed()
+    assert daemon.events() == 0
+
+
+def test_an_idle_connection(site):
+    daemon = site(http={"idle_timeout": "500ms"})
+    with daemon.connect() as used, daemon.connect() as fresh:
+        used.send(signed(daemon))
+        assert used.read_answer().status == 200
+        assert used.is_closed(5)
+        assert fresh.is_closed(15)
+
+
+def test_the_answer_outlives_the_body(site):
+    """An early refusal is not eaten by a reset: the sender can read it after
+    it has sent everything."""
+    daemon = site(endpoints={"all": {"path": "/all", "mode": "svix",
+                                     "body_size": "2KiB"}})
+    for body in (b"x" * 3000, b"x" * 200_000):
+        with daemon.connect() as connection:
+            connection.send(signed(daemon, body))
+            answer = connection.read_answer()
+            assert answer.status == 413
+            assert connection.is_closed()
+
+
+# --- numbers ------------------------------------------------------------------
+
+def test_connections_of_one_address(site):
+    daemon = site(http={"connections_per_address": 5})
+    connections = [daemon.connect() for _ in range(8)]
+    try:
+        states = []
+        for connection in connections:
             try:
-                another.send(signed(daemon))
-                return another.read_answer().status == 200
+                connection.send(signed(daemon))
+                states.append(connection.read_answer().status)
             except OSError:
-                return False
-    wait_until(admitted, 10, "a free place")
-    for connection in connections:
-        connection.close()
+                states.append(None)
+        assert states[:5] == [200] * 5
+        assert set(states[5:]) <= {None, 503}
+    finally:
+        for connection in connections:
+            connection.close()
+
+    def served():
+        try:
+            return daemon.post_signed("all", BODY).status == 200
+        except OSError:
+            return False
+    wait_until(served, 10, "room again")
 
 
-def test_out_of_descriptors(start):
-    """Those connected are served, new ones wait, and the processor rests."""
-    daemon = start(http={"connections_per_address": 0})
-    used = len(os.listdir(f"/proc/{daemon.pid}/fd"))
-    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (used + 10, 4096))
-    connections = [daemon.connect() for _ in range(30)]
-    connections[0].send(signed(daemon))
-    assert connections[0].read_answer().status == 200
-    before = cpu_seconds(daemon.pid)
-    time.sleep(1)
-    assert cpu_seconds(daemon.pid) - before < 0.3
-    for connection in connections[:20]:
-        connection.close()
-    connections[29].send(signed(daemon))
-    assert connections[29].read_answer().status == 200
-    for connection in connections[20:]:
-        connection.close()
+def test_requests_of_one_connection(site):
+    daemon = site(http={"requests_per_connection": 3})
+    with daemon.connect() as connection:
+        for n in (1, 2, 3):
+            connection.send(signed(daemon))
+            answer = connection.read_answer()
+            assert answer.status == 200
+            assert (answer.headers.get("connection") == "close") == (n == 3)
+        assert connection.is_closed()
+
+
+@pytest.mark.threads
+def test_out_of_descriptors(site):
+    """It waits for one to come free: no busy loop, nothing broken."""
+    daemon = site()
+    assert daemon.post_signed("all", BODY).status == 200
+    held = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE,
+                     (held + 10, held + 10))
+    connections = []
+    try:
+        for _ in range(30):
+            connections.append(daemon.connect())
+        wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd"))
+                   >= held + 10, 10, "no descriptor left")
+        before = cpu_seconds(daemon.pid)
+        time.sleep(1)
+        assert cpu_seconds(daemon.pid) - before < 0.5
+        # Those that are in are served.
+        connections[0].send(signed(daemon))
+        assert connections[0].read_answer().status == 200
+    finally:
+        for connection in connections:
+            connection.close()
+    assert daemon.post_signed("all", BODY).status == 200
+    assert daemon.log().count("\n") < 200
 
 
 def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
         fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_unix_socket(hookbridge, tmp_path):
-    """For a proxy on the same machine; nobody else may connect."""
-    path = tmp_path / "public.sock"
-    daemon = hookbridge({
-        "listen": [{"address": "127.0.0.1:0"}, {"address": f"unix:{path}"}],
-        "endpoints": {"all": {"path": "/all", "mode": "svix"}},
-        "sinks": {"out": {"type": "file", "path": str(tmp_path / "events")}},
-        "routes": [{"to": [{"sink": "out"}]}]}, start=False)
-    daemon.spawn([daemon.program, "-c", daemon.config_path])
-    daemon.wait_log("daemon.ready")
-    assert path.stat().st_mode & 0o777 == 0o660
-    raw = socket.socket(socket.AF_UNIX)
-    raw.connect(str(path))
-    connection = Connection.__new__(Connection)
-    connection.socket, connection.buffer = raw, b""
-    with connection:
-        connection.send(signed(daemon))
-        assert connection.read_answer().status == 200
+@pytest.mark.threads
+def test_many_connections(site):
+    """Most of them idle, the others served."""
+    daemon = site(http={"connections_per_address": 0})
+    connections = [daemon.connect() for _ in range(500)]
+    try:
+        for connection in connections[::10]:
+            connection.send(signed(daemon))
+        for connection in connections[::10]:
+            assert connection.read_answer().status == 200
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_listens_on_a_unix_socket(hookbridge, site, tmp_path):
+    path = tmp_path / "http.sock"
+    daemon = site(listen=[{"address": f"127.0.0.1:{free_port()}"},
+                          {"address": f"unix:{path}"}])
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(signed(daemon))
+        assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert os.stat(path).st_mode & 0o777 == 0o660
     assert daemon.terminate() == 0
     assert not path.exists()

@@ -2,9 +2,8 @@
 /* kafka_peer.h - a Kafka cluster for unit tests, and what it has stored
  *
  * Usually tests/rig/kafka_mock in a process of its own; with HB_KAFKA_BROKERS
- * set, the cluster at that address, which must have the topics. The oracle is
- * librdkafka's consumer, reading every partition from where it ended when the
- * peer was made. */
+ * set, the cluster at that address. The oracle is librdkafka's consumer, reading
+ * every partition from where it ended when the peer was made. */
 #ifndef HOOKBRIDGE_TESTS_KAFKA_PEER_H
 #define HOOKBRIDGE_TESTS_KAFKA_PEER_H
 
@@ -41,8 +40,11 @@ kafka_mock_path(char path[PATH_MAX])
 	memcpy(slash, name, sizeof(name));
 }
 
+/* The topics that all tests may use: name, colon, partitions. */
+#define KAFKA_PEER_TOPICS "hb.contract.one:3", "hb.contract.two:2", "hb.solo:1"
+
 static inline void
-kafka_mock_start(struct kafka_peer *peer)
+kafka_mock_start(struct kafka_peer *peer, const char *brokers)
 {
 	char path[PATH_MAX];
 	int to[2], from[2];
@@ -58,8 +60,8 @@ kafka_mock_start(struct kafka_peer *peer)
 		dup2(from[1], 1);
 		close(to[1]);
 		close(from[0]);
-		execl(path, path, "1", "hb.contract.one:3", "hb.contract.two:2",
-		    "hb.solo:1", (char *)NULL);
+		execl(
+		    path, path, brokers, KAFKA_PEER_TOPICS, (char *)NULL);
 		perror(path);
 		_exit(127);
 	}
@@ -97,7 +99,94 @@ kafka_peer_up(void *arg)
 	kafka_mock_tell(arg, "up");
 }
 
+static inline void
+kafka_mock_stop(struct kafka_peer *peer)
+{
+	fclose(peer->to);
+	fclose(peer->from);
+	waitpid(peer->mock, NULL, 0);
+}
+
+/* --- topics of a real cluster --------------------------------------------- */
+
+/* Waits for the answer to an administrative request about one topic. */
+static inline void
+kafka_peer_await_admin(rd_kafka_queue_t *queue, rd_kafka_resp_err_t harmless)
+{
+	rd_kafka_event_t *event =
+	    rd_kafka_queue_poll(queue, CONTRACT_PATIENCE_MS);
+	const rd_kafka_topic_result_t **results = NULL;
+	rd_kafka_resp_err_t code;
+	size_t count = 0;
+
+	assert_non_null(event);
+	code = rd_kafka_event_error(event);
+	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+		results = rd_kafka_CreateTopics_result_topics(
+		    rd_kafka_event_CreateTopics_result(event), &count);
+	else
+		results = rd_kafka_DeleteTopics_result_topics(
+		    rd_kafka_event_DeleteTopics_result(event), &count);
+	if (code == 0 && count > 0)
+		code = rd_kafka_topic_result_error(results[0]);
+	if (code != 0 && code != harmless)
+		fail_msg("admin: %s", rd_kafka_err2str(code));
+	rd_kafka_event_destroy(event);
+}
+
+/* Makes a topic, unless it is there; setting may be NULL. */
+static inline void
+kafka_peer_create(struct kafka_peer *peer, const char *name, int partitions,
+    const char *setting, const char *value)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(peer->consumer);
+	char text[200];
+	rd_kafka_NewTopic_t *topic =
+	    rd_kafka_NewTopic_new(name, partitions, 1, text, sizeof(text));
+
+	assert_non_null(topic);
+	if (setting != NULL)
+		rd_kafka_NewTopic_set_config(topic, setting, value);
+	rd_kafka_CreateTopics(peer->consumer, &topic, 1, NULL, queue);
+	kafka_peer_await_admin(queue, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
+	rd_kafka_NewTopic_destroy(topic);
+	rd_kafka_queue_destroy(queue);
+}
+
+static inline void
+kafka_peer_delete(struct kafka_peer *peer, const char *name)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(peer->consumer);
+	rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+
+	rd_kafka_DeleteTopics(peer->consumer, &topic, 1, NULL, queue);
+	kafka_peer_await_admin(queue, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	rd_kafka_DeleteTopic_destroy(topic);
+	rd_kafka_queue_destroy(queue);
+}
+
 /* --- the oracle ----------------------------------------------------------- */
+
+/* A topic that was made just now may not be known yet. */
+static inline const rd_kafka_metadata_t *
+kafka_peer_metadata(struct kafka_peer *peer, rd_kafka_topic_t *topic)
+{
+	const rd_kafka_metadata_t *metadata;
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	for (;;) {
+		assert_int_equal(rd_kafka_metadata(peer->consumer, 0, topic,
+				     &metadata, CONTRACT_PATIENCE_MS),
+		    0);
+		assert_int_equal(metadata->topic_cnt, 1);
+		if (metadata->topics[0].err == 0)
+			return metadata;
+		if (!contract_wait(since_ms))
+			fail_msg("topic %s: %s", metadata->topics[0].topic,
+			    rd_kafka_err2str(metadata->topics[0].err));
+		rd_kafka_metadata_destroy(metadata);
+	}
+}
 
 /* Adds the topic's partitions, each from its present end. */
 static inline void
@@ -106,21 +195,14 @@ kafka_peer_watch(struct kafka_peer *peer, rd_kafka_topic_partition_list_t *list,
 {
 	rd_kafka_topic_t *topic =
 	    rd_kafka_topic_new(peer->consumer, name, NULL);
-	const rd_kafka_metadata_t *metadata;
+	const rd_kafka_metadata_t *metadata = kafka_peer_metadata(peer, topic);
+	uint64_t since_ms = hb_clock_mono_ms();
 	int64_t low, high;
 
-	assert_int_equal(rd_kafka_metadata(peer->consumer, 0, topic, &metadata,
-			     CONTRACT_PATIENCE_MS),
-	    0);
-	assert_int_equal(metadata->topic_cnt, 1);
-	if (metadata->topics[0].err != 0)
-		fail_msg("topic %s: %s", name,
-		    rd_kafka_err2str(metadata->topics[0].err));
 	for (int i = 0; i < metadata->topics[0].partition_cnt; i++) {
-		assert_int_equal(
-		    rd_kafka_query_watermark_offsets(peer->consumer, name, i,
-			&low, &high, CONTRACT_PATIENCE_MS),
-		    0);
+		while (rd_kafka_query_watermark_offsets(
+			   peer->consumer, name, i, &low, &high, 1000) != 0)
+			assert_true(contract_wait(since_ms));
 		rd_kafka_topic_partition_list_add(list, name, i)->offset = high;
 	}
 	rd_kafka_metadata_destroy(metadata);
@@ -128,8 +210,10 @@ kafka_peer_watch(struct kafka_peer *peer, rd_kafka_topic_partition_list_t *list,
 }
 
 static inline void
-kafka_peer_open_oracle(struct kafka_peer *peer, const char *const *topics)
+kafka_peer_open_oracle(struct kafka_peer *peer)
 {
+	static const char *const all[] = {KAFKA_PEER_TOPICS, NULL};
+	const char *const *topics = all;
 	static const char *const settings[][2] = {{"group.id", "oracle"},
 	    {"enable.auto.commit", "false"}, {"log_level", "0"},
 	    {"reconnect.backoff.max.ms", "200"}, {"fetch.wait.max.ms", "10"}};
@@ -146,8 +230,17 @@ kafka_peer_open_oracle(struct kafka_peer *peer, const char *const *topics)
 	    rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
 	if (peer->consumer == NULL)
 		fail_msg("oracle: %s", text);
-	for (; *topics != NULL; topics++)
-		kafka_peer_watch(peer, list, *topics);
+	for (; *topics != NULL; topics++) {
+		const char *colon = strchr(*topics, ':');
+		char name[64];
+
+		snprintf(name, sizeof(name), "%.*s", (int)(colon - *topics),
+		    *topics);
+		if (peer->mock == 0)
+			kafka_peer_create(
+			    peer, name, atoi(colon + 1), NULL, NULL);
+		kafka_peer_watch(peer, list, name);
+	}
 	assert_int_equal(rd_kafka_assign(peer->consumer, list), 0);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -224,10 +317,21 @@ kafka_peer_arrived(void *arg, const struct hb_message *msg)
 	return 0;
 }
 
+/* A message that has arrived, as it was stored. */
+static inline const rd_kafka_message_t *
+kafka_peer_find(struct kafka_peer *peer, const struct hb_message *msg)
+{
+	for (size_t i = 0; i < peer->seen_count; i++)
+		if (kafka_same(peer->seen[i], msg))
+			return peer->seen[i];
+	fail_msg("%.*s has not arrived", (int)msg->id.len, msg->id.ptr);
+	return NULL;
+}
+
 /* --- both ----------------------------------------------------------------- */
 
 static inline void
-kafka_peer_open(struct kafka_peer *peer, const char *const *topics)
+kafka_peer_open(struct kafka_peer *peer)
 {
 	const char *real = getenv("HB_KAFKA_BROKERS");
 
@@ -235,8 +339,8 @@ kafka_peer_open(struct kafka_peer *peer, const char *const *topics)
 	if (real != NULL && real[0] != '\0')
 		snprintf(peer->brokers, sizeof(peer->brokers), "%s", real);
 	else
-		kafka_mock_start(peer);
-	kafka_peer_open_oracle(peer, topics);
+		kafka_mock_start(peer, "1");
+	kafka_peer_open_oracle(peer);
 }
 
 static inline void
@@ -247,11 +351,8 @@ kafka_peer_close(struct kafka_peer *peer)
 	free(peer->seen);
 	rd_kafka_consumer_close(peer->consumer);
 	rd_kafka_destroy(peer->consumer);
-	if (peer->mock == 0)
-		return;
-	fclose(peer->to);
-	fclose(peer->from);
-	waitpid(peer->mock, NULL, 0);
+	if (peer->mock != 0)
+		kafka_mock_stop(peer);
 }
 
 #endif

@@ -328,19 +328,26 @@ redis_peer_close(struct redis_peer *peer)
 
 #define FAKE_CLIENTS 16
 #define FAKE_ROLE "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+#define FAKE_CLOSE "!" /* an answer: none, and the end */
 
 /* What it says, and when. */
 struct fake_manners {
 	const char *role;  /* NULL: FAKE_ROLE */
 	const char *nonce; /* instead of the one it was asked for */
+	const char *ping;  /* at all, instead of a nonce, at the login */
 	const char *auth;  /* to AUTH; NULL: there is none */
-	/* Behind the login of the first client, and to every XADD; flood: so
-	 * many bytes of 'x' follow that. */
+	/* Behind the login of the first client, and to every XADD and EVAL;
+	 * flood: so many bytes of 'x' follow that. */
 	const char *greeting, *answer;
 	size_t flood;
+	const char *const *answers; /* instead of answer, one after the other */
+	size_t answer_count;
+	const char *evalsha; /* NULL: like XADD */
+	const char *wait;    /* to WAIT; NULL: none */
 	bool deaf;   /* reads no further when it has begun to read an XADD */
 	bool closes; /* after its answer */
 	size_t silent_after; /* PINGs; 0: answers all of them */
+	size_t honest_for;   /* PINGs, before `nonce` is used */
 };
 
 struct fake_client {
@@ -355,7 +362,8 @@ struct fake_redis {
 	char dir[64], path[80], url[96];
 	int fd, stop_fds[2];
 	pthread_t thread;
-	_Atomic unsigned accepted, adds, pings;
+	_Atomic unsigned accepted, adds, scripts, waits, pings;
+	_Atomic int last_fd; /* of the last WAIT */
 	struct fake_client clients[FAKE_CLIENTS];
 };
 
@@ -379,6 +387,18 @@ fake_say_text(struct fake_client *client, const char *text)
 		fake_say(client, text, strlen(text));
 }
 
+/* One of its answers, which may be to hang up. */
+static inline void
+fake_say_answer(struct fake_client *client, const char *text)
+{
+	if (text != NULL && strcmp(text, FAKE_CLOSE) == 0) {
+		shutdown(client->fd, SHUT_RDWR);
+		client->deaf = true;
+		return;
+	}
+	fake_say_text(client, text);
+}
+
 static inline void
 fake_answer_ping(
     struct fake_redis *fake, struct fake_client *client, const char *nonce)
@@ -394,9 +414,15 @@ fake_answer_ping(
 		    client, manners->role != NULL ? manners->role : FAKE_ROLE);
 		fake_say_text(client, "+OK\r\n"); /* the name */
 	}
-	fake_say_text(client, "$16\r\n");
-	fake_say(client, manners->nonce != NULL ? manners->nonce : nonce, 16);
-	fake_say_text(client, "\r\n");
+	if (manners->nonce != NULL && pings > manners->honest_for)
+		nonce = manners->nonce;
+	if (manners->ping != NULL && !client->known) {
+		fake_say_text(client, manners->ping);
+	} else {
+		fake_say_text(client, "$16\r\n");
+		fake_say(client, nonce, 16);
+		fake_say_text(client, "\r\n");
+	}
 	if (!client->known)
 		fake_say_text(client, manners->greeting);
 	client->known = true;
@@ -406,38 +432,86 @@ static inline void
 fake_answer_add(struct fake_redis *fake, struct fake_client *client)
 {
 	const struct fake_manners *manners = &fake->manners;
+	unsigned adds = atomic_fetch_add(&fake->adds, 1);
 	static char flood[4096];
 
 	memset(flood, 'x', sizeof(flood));
-	atomic_fetch_add(&fake->adds, 1);
 	client->deaf = manners->deaf;
-	fake_say_text(client, manners->answer);
+	fake_say_answer(client,
+	    manners->answers != NULL
+		? manners->answers[adds % manners->answer_count]
+		: manners->answer);
 	for (size_t said = 0; said < manners->flood; said += sizeof(flood))
 		fake_say(client, flood, sizeof(flood));
 	if (manners->closes)
 		shutdown(client->fd, SHUT_RDWR);
 }
 
+static inline void
+fake_answer_script(struct fake_redis *fake, struct fake_client *client)
+{
+	atomic_fetch_add(&fake->scripts, 1);
+	if (fake->manners.evalsha != NULL)
+		fake_say_answer(client, fake->manners.evalsha);
+	else
+		fake_answer_add(fake, client);
+}
+
+static inline void
+fake_answer_wait(struct fake_redis *fake, struct fake_client *client)
+{
+	atomic_store(&fake->last_fd, client->fd);
+	atomic_fetch_add(&fake->waits, 1);
+	fake_say_answer(client, fake->manners.wait);
+}
+
+enum fake_word { FAKE_PING, FAKE_XADD, FAKE_EVAL, FAKE_EVALSHA, FAKE_WAIT };
+
+/* The first of the commands it understands; NULL when there is none. */
+static inline char *
+fake_find(const struct fake_client *client, enum fake_word *word)
+{
+	static const char *const words[] = {[FAKE_PING] = "PING\r\n$16\r\n",
+	    [FAKE_XADD] = "\r\nXADD\r\n",
+	    [FAKE_EVAL] = "\r\nEVAL\r\n",
+	    [FAKE_EVALSHA] = "\r\nEVALSHA\r\n",
+	    [FAKE_WAIT] = "\r\nWAIT\r\n"};
+	char *first = NULL;
+
+	for (unsigned i = 0; i < HB_COUNT(words); i++) {
+		char *found = memmem(
+		    client->in, client->len, words[i], strlen(words[i]));
+
+		if (found == NULL || (first != NULL && found > first))
+			continue;
+		first = found;
+		*word = (enum fake_word)i;
+	}
+	return first;
+}
+
 /* Answers what has been read; understands no more than it must. */
 static inline void
 fake_answer(struct fake_redis *fake, struct fake_client *client)
 {
-	static const char ping[] = "PING\r\n$16\r\n", add[] = "\r\nXADD\r\n";
+	enum fake_word word = FAKE_PING;
 	char *found;
 
-	while ((found = memmem(
-		    client->in, client->len, ping, sizeof(ping) - 1)) != NULL) {
-		char *nonce = found + sizeof(ping) - 1;
+	while (!client->deaf && (found = fake_find(client, &word)) != NULL) {
+		char *nonce = found + strlen("PING\r\n$16\r\n");
 
-		if (client->in + client->len < nonce + 18)
+		if (word == FAKE_PING &&
+		    client->in + client->len < nonce + 18)
 			return; /* the rest comes */
-		memset(found, '.', sizeof(ping) - 1);
-		fake_answer_ping(fake, client, nonce);
-	}
-	while (!client->deaf && (found = memmem(client->in, client->len, add,
-				     sizeof(add) - 1)) != NULL) {
-		memset(found, '.', sizeof(add) - 1);
-		fake_answer_add(fake, client);
+		memset(found, '.', 8); /* no longer a command */
+		if (word == FAKE_PING)
+			fake_answer_ping(fake, client, nonce);
+		else if (word == FAKE_EVALSHA)
+			fake_answer_script(fake, client);
+		else if (word == FAKE_WAIT)
+			fake_answer_wait(fake, client);
+		else
+			fake_answer_add(fake, client);
 	}
 	if (client->len > sizeof(client->in) / 2) { /* a long value */
 		memmove(client->in, client->in + client->len - 64, 64);
@@ -496,6 +570,16 @@ fake_main(void *arg)
 		if (fds[1].revents != 0)
 			fake_accept(fake);
 	}
+}
+
+/* Says something to the client whose command came last, unasked. Its own
+ * thread has nothing to say meanwhile. */
+static inline void
+fake_tell(struct fake_redis *fake, const char *text)
+{
+	struct fake_client client = {.fd = atomic_load(&fake->last_fd)};
+
+	fake_say_text(&client, text);
 }
 
 static inline void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_intake.c - paths and trace context, the pure parts of intake */
+/* test_intake.c - paths, media types, trace context: the pure parts of intake */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,6 +71,65 @@ test_paths(void **state)
 	hb_paths_free(paths);
 }
 
+static const struct {
+	const char *type, *type_again, *encoding, *encoding_again;
+	bool accepted;
+} media_cases[] = {
+	{ .accepted = true },
+	{ "application/json", .accepted = true },
+	{ "Application/JSON", .accepted = true },
+	{ "application/json; charset=utf-8", .accepted = true },
+	{ "application/json \t;x", .accepted = true },
+	{ "application/json;", .accepted = true },
+	{ "application/cloudevents+json", .accepted = true },
+	{ "application/vnd.reducto+JSON;v=1", .accepted = true },
+	{ "+json", .accepted = false },
+	{ "json", .accepted = false },
+	{ "application/jsonx", .accepted = false },
+	{ "application/x+jsonx", .accepted = false },
+	{ "text/plain", .accepted = false },
+	{ "text/plain;application/json", .accepted = false },
+	{ "application/json,text/plain", .accepted = false },
+	{ "", .accepted = false },
+	{ ";", .accepted = false },
+	/* Said twice, even if it is the same. */
+	{ "application/json", "text/plain", .accepted = false },
+	{ "application/json", "application/json", .accepted = false },
+	{ .encoding = "identity", .accepted = true },
+	{ .encoding = "Identity", .accepted = true },
+	{ .encoding = "gzip", .accepted = false },
+	{ .encoding = "identity, gzip", .accepted = false },
+	{ .encoding = "", .accepted = false },
+	{ .encoding = "identity", .encoding_again = "gzip",
+	    .accepted = false },
+	{ "application/json", .encoding = "br", .accepted = false },
+};
+
+static void
+test_media(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(media_cases); i++) {
+		const char *values[] = { media_cases[i].type,
+			media_cases[i].type_again, media_cases[i].encoding,
+			media_cases[i].encoding_again };
+		static const char *const names[] = { "Content-Type",
+			"content-type", "Content-Encoding",
+			"content-encoding" };
+		struct hb_http_header headers[4];
+		struct hb_http_head head = { .headers = headers };
+
+		for (size_t j = 0; j < HB_COUNT(values); j++)
+			if (values[j] != NULL)
+				headers[head.header_count++] =
+				    (struct hb_http_header){
+					    hb_span_of(names[j]),
+					    hb_span_of(values[j]) };
+		if (hb_media_is_json(&head) != media_cases[i].accepted)
+			fail_msg("media case %zu", i);
+	}
+}
+
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 static const struct {
@@ -129,6 +188,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_media),
 		cmocka_unit_test(test_trace),
 	};
 

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 /* clang-format on */
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
@@ -347,6 +348,27 @@ long_urls_are_refused(void **state)
 	assert_false(hb_redis_url_parse(text, &url, NULL));
 }
 
+/* --- dialling again ------------------------------------------------------- */
+
+/* 50 ms, doubled up to 2 s, with jitter: two workers seldom agree. */
+static void
+redialling_slows_down(void **state)
+{
+	static const unsigned most[] = {
+	    50, 100, 200, 400, 800, 1600, 2000, 2000};
+	unsigned equal = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < HB_COUNT(most); i++)
+		for (int n = 0; n < 100; n++)
+			assert_in_range(hb_redis_redial_ms(i), most[i] / 2,
+			    most[i]);
+	assert_in_range(hb_redis_redial_ms(UINT_MAX), 1000, 2000);
+	for (int n = 0; n < 100; n++)
+		equal += hb_redis_redial_ms(9) == hb_redis_redial_ms(9);
+	assert_true(equal < 10);
+}
+
 /* --- the output ----------------------------------------------------------- */
 
 /* Writes at most max bytes of what is to be written to the end of all. */
@@ -442,8 +464,11 @@ names_are_checked(void **state)
 		bool valid;
 	} cases[] = {{"reducto:invoices", true}, {"a", true}, {"A_b-9.:", true},
 	    {longest, true}, {too_long, false}, {"", false}, {"a b", false},
-	    {"{a}", false}, {"a/b", false}, {"caf\xc3\xa9", false},
-	    {"a\n", false}};
+	    {"a/b", false}, {"caf\xc3\xa9", false}, {"a\n", false},
+	    /* One hash tag, with something in it. */
+	    {"{a}", true}, {"jobs:{a}:b", true}, {"a{}", false},
+	    {"a{b", false}, {"a}b", false}, {"}a{", false}, {"{a}{b}", false},
+	    {"{{a}}", false}, {"{a b}", false}};
 
 	(void)state;
 	memset(longest, 'x', sizeof(longest) - 1);
@@ -502,6 +527,7 @@ main(void)
 	    cmocka_unit_test(urls_are_taken_apart),
 	    cmocka_unit_test(bad_urls_are_refused),
 	    cmocka_unit_test(long_urls_are_refused),
+	    cmocka_unit_test(redialling_slows_down),
 	    cmocka_unit_test(output_keeps_order),
 	    cmocka_unit_test(output_is_wiped),
 	    cmocka_unit_test(names_are_checked),

@@ -24,9 +24,6 @@ static struct contract_peer peer = {
     .arg = &cluster,
 };
 
-static const char *const watched[] = {
-    "hb.contract.one", "hb.contract.two", "hb.solo", NULL};
-
 /* One topic with one partition. */
 static struct contract_peer solo_peer = {
     .ops = &hb_sink_kafka,
@@ -49,6 +46,52 @@ need_mock(void)
 {
 	if (cluster.mock == 0)
 		skip();
+}
+
+/* With HB_KAFKA_BROKERS: what the simulated cluster does not do. */
+static void
+need_real(void)
+{
+	if (cluster.mock != 0)
+		skip();
+}
+
+/* Sets one more property for the sink that is opened next. It reads them again
+ * for each producer: reset when it is closed. */
+static void
+set_property(const char *name, const char *value)
+{
+	property_list[settings.properties.count++] =
+	    (struct hb_pair){.name = name, .value = value};
+	assert_true(settings.properties.count <= HB_COUNT(property_list));
+}
+
+static void
+reset_properties(void)
+{
+	settings.properties.count = 1;
+}
+
+static void
+await_dest(struct contract_rig *rig, size_t dest, enum hb_health wanted)
+{
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	while (hb_dest_health(rig->sink, rig->dests[dest]) != wanted)
+		if (!contract_wait(since_ms))
+			fail_msg("%s is not %d", rig->dests[dest]->name,
+			    (int)wanted);
+}
+
+static unsigned
+count_reports(
+    const struct contract_item *items, size_t count, enum hb_report report)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += items[i].delivery.report == report;
+	return n;
 }
 
 /* --- settings ------------------------------------------------------------- */
@@ -214,47 +257,86 @@ exposure_is_warned_of(void **state)
 	}
 }
 
+typedef rd_kafka_conf_t *conf_fn(const struct hb_kafka_conf *conf,
+    const struct hb_config *cfg, struct hb_error *err);
+
 /* The value librdkafka ends up with. */
 static void
-assert_setting(struct hb_kafka_conf *conf, uint64_t ack_timeout_ms,
-    const char *name, const char *value)
+assert_setting(conf_fn *make, struct hb_kafka_conf *conf,
+    uint64_t ack_timeout_ms, const char *name, const char *value)
 {
 	struct hb_config cfg = {
 	    .memory = 64 << 20, .delivery = {.ack_timeout_ms = ack_timeout_ms}};
 	struct hb_error err;
-	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf, &cfg, &err);
+	rd_kafka_conf_t *rk_conf = make(conf, &cfg, &err);
 	char text[64];
 	size_t size = sizeof(text);
 
 	if (rk_conf == NULL)
 		fail_msg("%s", err.text);
 	assert_int_equal(rd_kafka_conf_get(rk_conf, name, text, &size), 0);
-	assert_string_equal(text, value);
+	if (strcmp(text, value) != 0)
+		fail_msg("%s: %s, not %s", name, text, value);
 	rd_kafka_conf_destroy(rk_conf);
 }
+
+static const char *const ours[][2] = {
+    {"bootstrap.servers", "k1:9092,[::1]:9092"},
+    {"client.id", "hookbridge"},
+    {"acks", "-1"},
+    {"linger.ms", "0.5"},
+    {"message.timeout.ms", "1800"},
+    {"socket.timeout.ms", "1440"},
+    {"request.timeout.ms", "1440"},
+    {"socket.connection.setup.timeout.ms", "5000"},
+    {"reconnect.backoff.ms", "50"},
+    {"reconnect.backoff.max.ms", "1000"},
+    {"retry.backoff.ms", "100"},
+    {"queue.buffering.max.kbytes", "65536"},
+    {"queue.buffering.max.messages", "131072"},
+    {"batch.size", "1000000"},
+    {"message.max.bytes", "1000000"},
+    {"receive.message.max.bytes", "4194304"},
+    {"partitioner", "murmur2_random"},
+    {"topic.metadata.refresh.interval.ms", "60000"},
+    {"allow.auto.create.topics", "false"},
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    {"broker.address.ttl", "1000"},
+    {"log.queue", "true"},
+    {"log_level", "6"},
+    {"ssl.endpoint.identification.algorithm", "https"},
+};
 
 static void
 settings_reach_librdkafka(void **state)
 {
 	static const char *brokers[] = {"k1:9092", "[::1]:9092"};
-	static struct hb_pair pairs[] = {{"linger.ms", "20", false}};
+	static struct hb_pair pairs[] = {
+	    {.name = "linger.ms", .value = "20"},
+	    {.name = "batch.num.messages", .value = "7"},
+	    {.name = "enable.idempotence", .value = "true"}};
 	struct hb_kafka_conf plain = {.brokers = {brokers, 2}};
 	struct hb_kafka_conf own = {
-	    .brokers = {brokers, 2}, .properties = {pairs, 1}};
+	    .brokers = {brokers, 2}, .properties = {pairs, 3}};
+	conf_fn *usual = hb_kafka_conf_new, *solo = hb_kafka_conf_new_solo;
 
 	(void)state;
-	assert_setting(&plain, 3000, "bootstrap.servers", "k1:9092,[::1]:9092");
-	assert_setting(&plain, 3000, "message.timeout.ms", "1800");
-	assert_setting(&plain, 10000, "message.timeout.ms", "8800");
-	assert_setting(&plain, 1000, "message.timeout.ms", "500");
-	assert_setting(&plain, 3000, "acks", "-1");
-	assert_setting(&plain, 3000, "linger.ms", "0.5");
-	assert_setting(&own, 3000, "linger.ms", "20");
-	assert_setting(&plain, 3000, "allow.auto.create.topics", "false");
-	assert_setting(&plain, 3000, "queue.buffering.max.kbytes", "65536");
-	assert_setting(&plain, 3000, "queue.buffering.max.messages", "131072");
-	assert_setting(&plain, 3000, "enable.idempotence",
+	for (size_t i = 0; i < HB_COUNT(ours); i++)
+		assert_setting(usual, &plain, 3000, ours[i][0], ours[i][1]);
+	assert_setting(usual, &plain, 10000, "message.timeout.ms", "8800");
+	assert_setting(usual, &plain, 1000, "message.timeout.ms", "500");
+	assert_setting(usual, &plain, 1000, "socket.timeout.ms", "400");
+	assert_setting(usual, &plain, 3000, "enable.idempotence",
 	    rd_kafka_version() >= 0x020503ff ? "true" : "false");
+	assert_setting(usual, &own, 3000, "linger.ms", "20");
+	assert_setting(usual, &own, 3000, "enable.idempotence", "true");
+	/* Alone whatever the operator says. */
+	assert_setting(solo, &own, 3000, "acks", "-1");
+	assert_setting(solo, &own, 3000, "message.timeout.ms", "1800");
+	assert_setting(solo, &own, 3000, "batch.num.messages", "1");
+	assert_setting(solo, &own, 3000, "linger.ms", "0");
+	assert_setting(solo, &own, 3000, "enable.idempotence", "false");
 }
 
 static void
@@ -344,26 +426,32 @@ too_large_is_refused(void **state)
 
 /* --- brokers that fail ---------------------------------------------------- */
 
-/* One Produce request answered with an error, for a message that travels
- * alone; what comes of it, and whether the topic goes down for it. */
+/* Produce requests answered with an error; what comes of the message, and
+ * whether the topic goes down for it. What a batch is blamed for takes two: the
+ * second one met the message alone. */
 static const struct {
 	const char *error;
+	unsigned times;
 	enum hb_report report;
 	const char *reason;
 	bool topic_down;
 } answers[] = {
-    {"NOT_ENOUGH_REPLICAS", HB_REPORT_CONFIRMED, NULL, false},
-    {"NOT_LEADER_FOR_PARTITION", HB_REPORT_CONFIRMED, NULL, false},
-    {"KAFKA_STORAGE_ERROR", HB_REPORT_CONFIRMED, NULL, false},
-    {"_TRANSPORT", HB_REPORT_CONFIRMED, NULL, false},
-    {"MSG_SIZE_TOO_LARGE", HB_REPORT_REFUSED, "too-large", false},
-    {"POLICY_VIOLATION", HB_REPORT_REFUSED, "refused", false},
-    {"INVALID_RECORD", HB_REPORT_REFUSED, "refused", false},
-    {"INVALID_MSG", HB_REPORT_RETRY, NULL, false},
-    {"UNKNOWN", HB_REPORT_RETRY, NULL, false},
-    {"THROTTLING_QUOTA_EXCEEDED", HB_REPORT_RETRY, NULL, false},
-    {"TOPIC_AUTHORIZATION_FAILED", HB_REPORT_RETRY, NULL, true},
-    {"CLUSTER_AUTHORIZATION_FAILED", HB_REPORT_RETRY, NULL, true},
+    {"NOT_ENOUGH_REPLICAS", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"NOT_LEADER_FOR_PARTITION", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"KAFKA_STORAGE_ERROR", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"_TRANSPORT", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"MSG_SIZE_TOO_LARGE", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"MSG_SIZE_TOO_LARGE", 2, HB_REPORT_REFUSED, "too-large", false},
+    {"RECORD_LIST_TOO_LARGE", 2, HB_REPORT_REFUSED, "too-large", false},
+    {"POLICY_VIOLATION", 1, HB_REPORT_CONFIRMED, NULL, false},
+    {"POLICY_VIOLATION", 2, HB_REPORT_REFUSED, "refused", false},
+    {"INVALID_RECORD", 2, HB_REPORT_REFUSED, "refused", false},
+    {"INVALID_MSG", 1, HB_REPORT_RETRY, NULL, false},
+    {"INVALID_REQUIRED_ACKS", 1, HB_REPORT_RETRY, NULL, false},
+    {"UNKNOWN", 1, HB_REPORT_RETRY, NULL, false},
+    {"THROTTLING_QUOTA_EXCEEDED", 1, HB_REPORT_RETRY, NULL, false},
+    {"TOPIC_AUTHORIZATION_FAILED", 1, HB_REPORT_RETRY, NULL, true},
+    {"CLUSTER_AUTHORIZATION_FAILED", 1, HB_REPORT_RETRY, NULL, true},
 };
 
 static void
@@ -372,7 +460,8 @@ check_answer(struct contract_rig *rig, size_t i)
 	struct contract_item *item = contract_items(rig, 1);
 	char command[80];
 
-	snprintf(command, sizeof(command), "fail 0 %s", answers[i].error);
+	snprintf(command, sizeof(command), "fail 0 %s %u", answers[i].error,
+	    answers[i].times);
 	kafka_mock_tell(&cluster, command);
 	contract_send(item, 1);
 	contract_await_reports(item, 1);
@@ -403,9 +492,10 @@ answers_are_understood(void **state)
 	contract_stop(&rig);
 }
 
-/* In a batch nobody knows whose fault it was: none is refused for good. */
+/* Of a refused batch each message is sent alone: the one that is refused once
+ * more is refused for good, all others arrive. */
 static void
-batches_are_not_refused(void **state)
+refused_batch_is_taken_apart(void **state)
 {
 	enum { COUNT = 40 };
 	struct contract_rig rig;
@@ -413,21 +503,156 @@ batches_are_not_refused(void **state)
 
 	(void)state;
 	need_mock();
+	set_property("linger.ms", "500"); /* one batch */
+	start_solo(&rig);
+	for (unsigned guilty = 0; guilty < 3; guilty++) {
+		char command[80];
+
+		items = contract_items(&rig, COUNT);
+		snprintf(command, sizeof(command),
+		    "fail 0 MSG_SIZE_TOO_LARGE %u", 1 + guilty);
+		kafka_mock_tell(&cluster, command);
+		contract_send(items, COUNT);
+		contract_await_reports(items, COUNT);
+		contract_check_reports(items, COUNT);
+		assert_int_equal(
+		    count_reports(items, COUNT, HB_REPORT_REFUSED), guilty);
+		for (size_t i = 0; i < COUNT; i++)
+			if (items[i].delivery.report == HB_REPORT_CONFIRMED)
+				contract_check_arrived(&rig, &items[i], 1);
+		assert_int_equal(
+		    count_reports(items, COUNT, HB_REPORT_CONFIRMED),
+		    COUNT - guilty);
+		free(items);
+	}
+	contract_stop(&rig);
+	reset_properties();
+}
+
+/* So many are in the solo lane. */
+static uint64_t
+solo_count(struct contract_rig *rig)
+{
+	struct hb_kafka *kafka = (struct hb_kafka *)rig->sink;
+	uint64_t count;
+
+	pthread_mutex_lock(&kafka->lock);
+	count = kafka->solo.outstanding;
+	pthread_mutex_unlock(&kafka->lock);
+	return count;
+}
+
+/* What is sent alone is given back by a drain like all the rest. */
+static void
+drain_empties_the_solo_lane(void **state)
+{
+	enum { COUNT = 20 };
+	struct contract_rig rig;
+	struct contract_item *items;
+	uint64_t since_ms;
+
+	(void)state;
+	need_mock();
+	set_property("linger.ms", "500");
 	start_solo(&rig);
 	items = contract_items(&rig, COUNT);
-	/* Several are under way whenever a request fails. */
-	kafka_mock_tell(&cluster, "rtt 100");
 	kafka_mock_tell(&cluster, "fail 0 MSG_SIZE_TOO_LARGE");
+	/* And then for ever something that is tried again. */
+	kafka_mock_tell(&cluster, "fail 0 NOT_ENOUGH_REPLICAS 1000");
+	contract_send(items, COUNT);
+	since_ms = hb_clock_mono_ms();
+	while (solo_count(&rig) < COUNT)
+		assert_true(contract_wait(since_ms));
+	rig.peer->ops->drain(rig.sink, 0);
+	contract_settle(&rig);
+	contract_check_reports(items, COUNT);
+	assert_int_equal(count_reports(items, COUNT, HB_REPORT_REFUSED), 0);
+	assert_int_equal(count_reports(items, COUNT, HB_REPORT_CONFIRMED), 0);
+	contract_close(&rig);
+	kafka_mock_tell(&cluster, "heal 0");
+	reset_properties();
+	free(items);
+}
+
+/* The Java clients' hash: a key's partition is the same for all producers. */
+static uint32_t
+java_murmur2(const char *key, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)key;
+	const uint32_t m = 0x5bd1e995;
+	uint32_t h = 0x9747b28c ^ (uint32_t)len;
+
+	for (; len >= 4; p += 4, len -= 4) {
+		uint32_t k = (uint32_t)p[0] | (uint32_t)p[1] << 8 |
+			     (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+
+		k *= m;
+		k ^= k >> 24;
+		k *= m;
+		h *= m;
+		h ^= k;
+	}
+	for (size_t i = len; i-- > 0;)
+		h ^= (uint32_t)p[i] << (8 * i);
+	if (len > 0)
+		h *= m;
+	h ^= h >> 13;
+	h *= m;
+	return h ^ (h >> 15);
+}
+
+static void
+keys_choose_partitions(void **state)
+{
+	enum { COUNT = 28 };
+	struct contract_rig rig;
+	struct contract_item *items;
+
+	(void)state;
+	/* From the tests of the Java client. */
+	assert_int_equal((int32_t)java_murmur2("21", 2), -973932308);
+	assert_int_equal((int32_t)java_murmur2("foobar", 6), -790332482);
+	assert_int_equal(
+	    (int32_t)java_murmur2("a-little-bit-long-string", 24), -985981536);
+	contract_open(&rig, &peer);
+	contract_run(&rig);
+	assert_true(contract_await_health(&rig, HB_UP));
+	items = contract_items(&rig, COUNT);
 	contract_send(items, COUNT);
 	contract_await_reports(items, COUNT);
-	kafka_mock_tell(&cluster, "rtt 0");
-	contract_check_reports(items, COUNT);
-	for (size_t i = 0; i < COUNT; i++)
-		assert_int_not_equal(
-		    items[i].delivery.report, HB_REPORT_REFUSED);
-	contract_send_until_confirmed(&rig);
+	contract_check_confirmed(items, COUNT);
+	contract_check_arrived(&rig, items, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct hb_message *msg = &items[i].delivery.msg;
+		uint32_t hash = java_murmur2(msg->key.ptr, msg->key.len);
+		/* Two destinations in turn: of three and of two partitions. */
+		uint32_t partitions = i % 2 == 0 ? 3 : 2;
+
+		assert_int_equal(kafka_peer_find(&cluster, msg)->partition,
+		    (hash & 0x7fffffff) % partitions);
+	}
 	contract_stop(&rig);
 	free(items);
+}
+
+/* An event without a byte is a value all the same, not a tombstone. */
+static void
+empty_value_is_no_tombstone(void **state)
+{
+	struct contract_rig rig;
+	struct contract_item *item;
+
+	(void)state;
+	start_solo(&rig);
+	item = contract_items(&rig, 1);
+	item->delivery.msg.value = HB_SPAN_NONE;
+	contract_send(item, 1);
+	contract_await_reports(item, 1);
+	contract_check_confirmed(item, 1);
+	contract_check_arrived(&rig, item, 1);
+	assert_non_null(kafka_peer_find(&cluster, &item->delivery.msg)->payload);
+	contract_stop(&rig);
+	free(item);
 }
 
 /* A topic that is not there stops that topic alone, until it is. */
@@ -436,7 +661,6 @@ unknown_topic_is_down_alone(void **state)
 {
 	struct contract_peer half = peer;
 	struct contract_rig rig;
-	uint64_t since_ms;
 
 	(void)state;
 	need_mock();
@@ -445,13 +669,94 @@ unknown_topic_is_down_alone(void **state)
 	kafka_mock_tell(&cluster, "topic-error hb.late UNKNOWN_TOPIC_OR_PART");
 	contract_open(&rig, &half);
 	contract_run(&rig);
-	since_ms = hb_clock_mono_ms();
-	while (hb_dest_health(rig.sink, rig.dests[0]) != HB_UP)
-		assert_true(contract_wait(since_ms));
+	await_dest(&rig, 0, HB_UP);
 	assert_int_equal(hb_dest_health(rig.sink, rig.dests[1]), HB_DOWN);
 	kafka_mock_tell(&cluster, "topic-error hb.late NO_ERROR");
 	assert_true(contract_await_health(&rig, HB_UP));
 	contract_stop(&rig);
+}
+
+/* The same of a real cluster: made, removed and made again under our feet. */
+static void
+topic_comes_and_goes(void **state)
+{
+	struct contract_peer half = peer;
+	struct contract_rig rig;
+
+	(void)state;
+	need_real();
+	half.dests[1] = "hb.late";
+	kafka_peer_delete(&cluster, "hb.late");
+	contract_open(&rig, &half);
+	contract_run(&rig);
+	for (int round = 0; round < 2; round++) {
+		uint64_t since_ms;
+		struct contract_item *items;
+
+		await_dest(&rig, 0, HB_UP);
+		await_dest(&rig, 1, HB_DOWN);
+		kafka_peer_create(&cluster, "hb.late", 1, NULL, NULL);
+		since_ms = hb_clock_mono_ms();
+		await_dest(&rig, 1, HB_UP);
+		/* The longest pause between two looks is five seconds. */
+		assert_true(hb_clock_mono_ms() - since_ms < 7000);
+		items = contract_items(&rig, 2);
+		contract_send(items, 2);
+		contract_await_reports(items, 2);
+		contract_check_confirmed(items, 2);
+		free(items);
+		if (round > 0)
+			break;
+		/* Nobody is told; what is sent next finds out. */
+		kafka_peer_delete(&cluster, "hb.late");
+		while (hb_dest_health(rig.sink, rig.dests[1]) == HB_UP) {
+			items = contract_items(&rig, 2);
+			contract_send(items, 2);
+			contract_await_reports(items, 2);
+			contract_check_reports(items, 2);
+			contract_check_confirmed(items, 1);
+			free(items);
+		}
+	}
+	contract_stop(&rig);
+	kafka_peer_delete(&cluster, "hb.late");
+}
+
+/* One message is too large for its topic, and with it every batch it is in;
+ * nobody else suffers. */
+static void
+topic_limit_hits_one_message(void **state)
+{
+	enum { COUNT = 60, GUILTY = 30 };
+	static char value[50000];
+	struct contract_peer small = solo_peer;
+	struct contract_rig rig;
+	struct contract_item *items;
+
+	(void)state;
+	need_real();
+	kafka_peer_delete(&cluster, "hb.small");
+	kafka_peer_create(
+	    &cluster, "hb.small", 1, "max.message.bytes", "20000");
+	memset(value, '7', sizeof(value));
+	small.dests[0] = "hb.small";
+	set_property("linger.ms", "200"); /* one batch */
+	contract_open(&rig, &small);
+	contract_run(&rig);
+	assert_true(contract_await_health(&rig, HB_UP));
+	items = contract_items(&rig, COUNT);
+	items[GUILTY].delivery.msg.value = hb_span_make(value, sizeof(value));
+	contract_send(items, COUNT);
+	contract_await_reports(items, COUNT);
+	contract_check_reports(items, COUNT);
+	assert_int_equal(items[GUILTY].delivery.report, HB_REPORT_REFUSED);
+	assert_string_equal(items[GUILTY].delivery.why.reason, "too-large");
+	assert_int_equal(
+	    count_reports(items, COUNT, HB_REPORT_CONFIRMED), COUNT - 1);
+	contract_stop(&rig);
+	reset_properties();
+	free(items);
+	kafka_peer_delete(&cluster, "hb.small");
 }
 
 /* A cluster that hangs: what times out may be there; the sink goes down. */
@@ -538,6 +843,62 @@ full_queue_is_reported(void **state)
 	free(items);
 }
 
+/* An outage is noticed and its end too, both within seconds. */
+static void
+outage_is_short(void **state)
+{
+	struct contract_rig rig;
+	uint64_t since_ms;
+
+	(void)state;
+	need_mock();
+	start_solo(&rig);
+	for (int round = 0; round < 2; round++) {
+		kafka_mock_tell(&cluster, "down");
+		since_ms = hb_clock_mono_ms();
+		assert_true(contract_await_health(&rig, HB_DOWN));
+		assert_true(hb_clock_mono_ms() - since_ms < 4000);
+		kafka_mock_tell(&cluster, "up");
+		since_ms = hb_clock_mono_ms();
+		assert_true(contract_await_health(&rig, HB_UP));
+		assert_true(hb_clock_mono_ms() - since_ms < 4000);
+		contract_send_until_confirmed(&rig);
+	}
+	contract_stop(&rig);
+}
+
+/* One broker of two hangs, and may be the one that is asked for metadata: as
+ * long as the other confirms, the sink is up. */
+static void
+one_hanging_broker_is_not_all(void **state)
+{
+	struct kafka_peer two = {.mock = 0};
+	struct contract_rig rig;
+	uint64_t since_ms;
+
+	(void)state;
+	need_mock();
+	kafka_mock_start(&two, "2");
+	kafka_mock_tell(&two, "leader hb.solo 0 2");
+	broker_list[0] = two.brokers;
+	start_solo(&rig);
+	kafka_mock_tell(&two, "rtt 20000 1");
+	since_ms = hb_clock_mono_ms();
+	while (hb_clock_mono_ms() - since_ms < 5000) {
+		struct contract_item *item = contract_items(&rig, 1);
+
+		hb_kafka_watch_ring((struct hb_kafka *)rig.sink);
+		contract_send(item, 1);
+		contract_await_reports(item, 1);
+		contract_check_confirmed(item, 1);
+		free(item);
+		assert_int_equal(hb_dest_health(rig.sink, rig.dests[0]), HB_UP);
+	}
+	contract_stop(&rig);
+	broker_list[0] = cluster.brokers;
+	kafka_mock_stop(&two);
+}
+
 /* --- a fatal producer ----------------------------------------------------- */
 
 /* All is given back, the producer is replaced, and the sink is up again. */
@@ -550,23 +911,19 @@ fatal_producer_is_replaced(void **state)
 	struct hb_kafka *kafka;
 
 	(void)state;
-	property_list[1] =
-	    (struct hb_pair){"enable.idempotence", "true", false};
-	settings.properties.count = 2;
-	contract_open(&rig, &solo_peer);
-	contract_run(&rig);
-	assert_true(contract_await_health(&rig, HB_UP));
+	set_property("enable.idempotence", "true");
+	start_solo(&rig);
 	kafka = (struct hb_kafka *)rig.sink;
 	contract_send_until_confirmed(&rig);
 	for (int round = 0; round < 2; round++) {
-		rd_kafka_t *rk = hb_kafka_hold(kafka);
+		rd_kafka_t *rk = hb_kafka_hold(&kafka->main);
 
 		assert_non_null(rk);
 		items = contract_items(&rig, COUNT);
 		contract_send(items, COUNT / 2);
 		rd_kafka_test_fatal_error(rk,
 		    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
-		hb_kafka_release(kafka);
+		hb_kafka_release(&kafka->main);
 		contract_send(items + COUNT / 2, COUNT / 2);
 		contract_await_reports(items, COUNT);
 		contract_check_reports(items, COUNT);
@@ -576,7 +933,111 @@ fatal_producer_is_replaced(void **state)
 		free(items);
 	}
 	contract_stop(&rig);
-	settings.properties.count = 1;
+	reset_properties();
+}
+
+/* A sender that librdkafka keeps a little longer: what the linker is told to
+ * put between the sink and rd_kafka_producev(). */
+static struct {
+	_Atomic bool wanted;
+	struct hb_kafka *kafka;
+	bool is_gone; /* the producer, while the sender was in it */
+} lingering;
+
+rd_kafka_resp_err_t __real_rd_kafka_producev(rd_kafka_t *rk, ...);
+rd_kafka_resp_err_t __wrap_rd_kafka_producev(rd_kafka_t *rk, ...);
+
+static bool
+is_lane(struct hb_kafka_lane *lane, rd_kafka_t *rk, uint64_t most_outstanding)
+{
+	bool is;
+
+	pthread_mutex_lock(&lane->kafka->lock);
+	is = lane->rk == rk && lane->outstanding <= most_outstanding;
+	pthread_mutex_unlock(&lane->kafka->lock);
+	return is;
+}
+
+/* The message is reported and the watch wants another producer. */
+static void
+linger(rd_kafka_t *rk)
+{
+	struct hb_kafka_lane *lane = &lingering.kafka->main;
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	rd_kafka_test_fatal_error(
+	    rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
+	while (is_lane(lane, rk, UINT64_MAX) && !is_lane(lane, rk, 0))
+		if (!contract_wait(since_ms))
+			break;
+	since_ms = hb_clock_mono_ms();
+	while (hb_clock_mono_ms() - since_ms < 100)
+		usleep(1000);
+	lingering.is_gone = !is_lane(lane, rk, 0);
+}
+
+/* The arguments as the sink gives them. */
+rd_kafka_resp_err_t
+__wrap_rd_kafka_producev(rd_kafka_t *rk, ...)
+{
+	rd_kafka_topic_t *topic;
+	rd_kafka_headers_t *headers;
+	void *value, *opaque;
+	const void *key;
+	size_t value_len, key_len;
+	rd_kafka_resp_err_t code;
+	int flags;
+	va_list args;
+
+	va_start(args, rk);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_RKT);
+	topic = va_arg(args, rd_kafka_topic_t *);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_MSGFLAGS);
+	flags = va_arg(args, int);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_VALUE);
+	value = va_arg(args, void *);
+	value_len = va_arg(args, size_t);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_KEY);
+	key = va_arg(args, const void *);
+	key_len = va_arg(args, size_t);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_HEADERS);
+	headers = va_arg(args, rd_kafka_headers_t *);
+	assert_int_equal(va_arg(args, int), RD_KAFKA_VTYPE_OPAQUE);
+	opaque = va_arg(args, void *);
+	va_end(args);
+	code = __real_rd_kafka_producev(rk, RD_KAFKA_V_RKT(topic),
+	    RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_VALUE(value, value_len),
+	    RD_KAFKA_V_KEY(key, key_len), RD_KAFKA_V_HEADERS(headers),
+	    RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+	if (atomic_exchange(&lingering.wanted, false))
+		linger(rk);
+	return code;
+}
+
+/* The producer is not destroyed under a sender that is still in it. */
+static void
+senders_keep_the_producer(void **state)
+{
+	struct contract_rig rig;
+	struct contract_item *items, *item;
+
+	(void)state;
+	set_property("enable.idempotence", "true");
+	start_solo(&rig);
+	/* The second one's home is not the loop that takes the reports. */
+	items = contract_items(&rig, 2);
+	item = &items[1];
+	lingering.kafka = (struct hb_kafka *)rig.sink;
+	atomic_store(&lingering.wanted, true);
+	contract_send(item, 1);
+	contract_await_reports(item, 1);
+	contract_check_reports(item, 1);
+	assert_false(lingering.is_gone);
+	assert_true(contract_await_health(&rig, HB_UP));
+	contract_send_until_confirmed(&rig);
+	contract_stop(&rig);
+	reset_properties();
+	free(items);
 }
 
 int
@@ -590,21 +1051,29 @@ main(void)
 	    cmocka_unit_test(settings_reach_librdkafka),
 	    cmocka_unit_test(refuses_what_never_works),
 	    HB_SINK_CONTRACT(&peer),
+	    cmocka_unit_test(keys_choose_partitions),
+	    cmocka_unit_test(empty_value_is_no_tombstone),
 	    cmocka_unit_test(what_fits_is_taken),
 	    cmocka_unit_test(too_large_is_refused),
 	    cmocka_unit_test(answers_are_understood),
-	    cmocka_unit_test(batches_are_not_refused),
+	    cmocka_unit_test(refused_batch_is_taken_apart),
+	    cmocka_unit_test(drain_empties_the_solo_lane),
 	    cmocka_unit_test(unknown_topic_is_down_alone),
+	    cmocka_unit_test(topic_comes_and_goes),
+	    cmocka_unit_test(topic_limit_hits_one_message),
 	    cmocka_unit_test(hanging_cluster_is_down),
 	    cmocka_unit_test(repeated_timeouts_are_down),
 	    cmocka_unit_test(full_queue_is_reported),
+	    cmocka_unit_test(outage_is_short),
+	    cmocka_unit_test(one_hanging_broker_is_not_all),
 	    cmocka_unit_test(fatal_producer_is_replaced),
+	    cmocka_unit_test(senders_keep_the_producer),
 	};
 	int failures;
 
 	signal(SIGPIPE, SIG_IGN);
 	hb_log_init(HB_LOG_DEBUG, HB_LOG_KV);
-	kafka_peer_open(&cluster, watched);
+	kafka_peer_open(&cluster);
 	if (cluster.mock == 0)
 		peer.down = peer.up = NULL;
 	broker_list[0] = cluster.brokers;

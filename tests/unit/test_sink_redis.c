@@ -3,10 +3,23 @@
  * against a real server, and what it makes of servers that fail or lie */
 #include "redis_peer.h"
 
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 #include "../../src/sink/redis.h"
 #include "hookbridge/log.h"
 
 static struct redis_peer server;
+
+/* Only streams write by this: the oracle and the hostile server do not. */
+static _Atomic unsigned writes;
+
+ssize_t
+sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	atomic_fetch_add(&writes, 1);
+	return syscall(SYS_sendmsg, fd, msg, flags);
+}
 
 /* What cfg would have made of a file that sets only the url. */
 static struct hb_redis_conf defaults = {
@@ -123,6 +136,8 @@ await_count(_Atomic unsigned *count, unsigned wanted)
 			fail_msg("%u of %u", atomic_load(count), wanted);
 }
 
+#define ENTRY "$3\r\n1-1\r\n"
+
 /* --- logging in ----------------------------------------------------------- */
 
 static struct hb_secret
@@ -190,6 +205,45 @@ says_that_a_password_is_missing(void **state)
 	redis_do(&server, "CONFIG SET requirepass %s", "s3cret");
 	solo_run(&solo);
 	await_lost(&solo.rig, "the server asks for a password");
+	contract_stop(&solo.rig);
+	redis_do(&server, "CONFIG SET requirepass %s", "");
+}
+
+/* Looks for the password in what a connection has written, on its loop. */
+struct search {
+	struct hb_task task;
+	struct hb_redis_conn *conn;
+	_Atomic int found; /* -1: not looked yet */
+};
+
+static void
+on_search(struct hb_task *task)
+{
+	struct search *search = hb_container_of(task, struct search, task);
+	const struct hb_redis_out *out = &search->conn->out;
+
+	atomic_store(&search->found,
+	    memmem(out->text, out->size, "s3cret", 6) != NULL);
+}
+
+static void
+passwords_do_not_linger(void **state)
+{
+	struct hb_secret password = secret("s3cret");
+	uint64_t since_ms = hb_clock_mono_ms();
+	struct search search = {.task = {.run = on_search}, .found = -1};
+	struct solo solo;
+
+	(void)state;
+	solo_init(&solo);
+	solo.conf.password = &password;
+	redis_do(&server, "CONFIG SET requirepass %s", "s3cret");
+	solo_start(&solo);
+	search.conn = ((struct hb_redis *)solo.rig.sink)->conns[0];
+	hb_loop_post(search.conn->loop, &search.task);
+	while (atomic_load(&search.found) < 0)
+		assert_true(contract_wait(since_ms));
+	assert_int_equal(search.found, 0);
 	contract_stop(&solo.rig);
 	redis_do(&server, "CONFIG SET requirepass %s", "");
 }
@@ -302,6 +356,80 @@ adds_once_when_idempotent(void **state)
 	free(items);
 }
 
+/* Sends many in one turn of a loop. */
+struct burst {
+	struct hb_task task;
+	struct contract_item *items;
+	size_t count;
+};
+
+static void
+on_burst(struct hb_task *task)
+{
+	struct burst *burst = hb_container_of(task, struct burst, task);
+
+	for (size_t i = 0; i < burst->count; i++)
+		contract_on_send(&burst->items[i].send);
+}
+
+static void
+a_turn_is_written_once(void **state)
+{
+	enum { COUNT = 100 };
+	struct burst burst = {.task = {.run = on_burst}, .count = COUNT};
+	struct solo solo;
+	unsigned before;
+
+	(void)state;
+	solo_init(&solo);
+	solo_start(&solo);
+	burst.items = contract_items(&solo.rig, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		burst.items[i].delivery.home = solo.rig.loops[0];
+	before = atomic_load(&writes);
+	hb_loop_post(solo.rig.loops[0], &burst.task);
+	contract_await_reports(burst.items, COUNT);
+	assert_int_equal(atomic_load(&writes), before + 1);
+	contract_check_confirmed(burst.items, COUNT);
+	contract_stop(&solo.rig);
+	free(burst.items);
+}
+
+/* What never left us was not written; of what had begun to nobody knows. */
+static void
+unsent_commands_are_told_apart(void **state)
+{
+	enum { COUNT = 3, SIZE = 8 << 20 };
+	static const struct fake_manners manners = {
+	    .answer = "", .closes = true, .deaf = true};
+	struct burst burst = {.task = {.run = on_burst}, .count = COUNT};
+	char *large = hb_xmalloc(SIZE);
+	struct fake_redis fake;
+	struct solo solo;
+
+	(void)state;
+	memset(large, 'x', SIZE);
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.conf.url = fake.url;
+	solo.conf.timeout_ms = 10000;
+	solo_start(&solo);
+	burst.items = contract_items(&solo.rig, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		burst.items[i].delivery.home = solo.rig.loops[0];
+	contract_fill_special(&burst.items[0], large, SIZE, "", 0);
+	hb_loop_post(solo.rig.loops[0], &burst.task);
+	contract_await_reports(burst.items, COUNT);
+	contract_check_reports(burst.items, COUNT);
+	expect(&burst.items[0], HB_REPORT_UNKNOWN, NULL);
+	expect(&burst.items[1], HB_REPORT_RETRY, NULL);
+	expect(&burst.items[2], HB_REPORT_RETRY, NULL);
+	contract_stop(&solo.rig);
+	fake_close(&fake);
+	free(burst.items);
+	free(large);
+}
+
 static void
 script_has_its_name(void **state)
 {
@@ -402,6 +530,107 @@ waits_for_replicas(void **state)
 	redis_peer_close(&replica);
 }
 
+/* What a server says to one XADD and to the WAIT behind it. */
+static void
+waits_are_judged(void **state)
+{
+	static const struct {
+		const char *answer, *wait;
+		enum hb_report report;
+		const char *says, *lost;
+	} cases[] = {
+	    {ENTRY, ":1\r\n", HB_REPORT_CONFIRMED, NULL, NULL},
+	    {ENTRY, ":7\r\n", HB_REPORT_CONFIRMED, NULL, NULL},
+	    {ENTRY, ":0\r\n", HB_REPORT_UNKNOWN, "0 of 1 replicas", NULL},
+	    {ENTRY, ":-1\r\n", HB_REPORT_UNKNOWN, "never has", "WAIT"},
+	    {ENTRY, "+OK\r\n", HB_REPORT_UNKNOWN, "never has", "WAIT"},
+	    {ENTRY, ENTRY, HB_REPORT_UNKNOWN, "never has", "WAIT"},
+	    {ENTRY, "-ERR unknown command 'WAIT'\r\n", HB_REPORT_UNKNOWN,
+		"unknown command", NULL},
+	    {ENTRY, "-UNBLOCKED no\r\n", HB_REPORT_UNKNOWN, "UNBLOCKED",
+		"UNBLOCKED"},
+	    {ENTRY, NULL, HB_REPORT_UNKNOWN, "no reply within 200 ms",
+		"no reply within 400 ms"},
+	    {ENTRY, FAKE_CLOSE, HB_REPORT_UNKNOWN, "closed by", "closed by"},
+	    /* What was not added is not waited for. */
+	    {"-OOM no\r\n", NULL, HB_REPORT_RETRY, "OOM", NULL},
+	    {"-OOM no\r\n", ":1\r\n", HB_REPORT_RETRY, "OOM", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct fake_manners manners = {
+		    .answer = cases[i].answer, .wait = cases[i].wait};
+		struct contract_item *item;
+		struct fake_redis fake;
+		struct solo solo;
+
+		fake_open(&fake, &manners);
+		solo_init(&solo);
+		solo.conf.url = fake.url;
+		solo.conf.timeout_ms = 200;
+		solo.conf.wait = (struct hb_redis_wait){1, 100};
+		contract_open(&solo.rig, &solo.peer);
+		((struct hb_redis *)solo.rig.sink)->stalled_ms = 400;
+		contract_run(&solo.rig);
+		assert_true(contract_await_health(&solo.rig, HB_UP));
+		item = exchange(&solo, 1);
+		expect(item, cases[i].report, cases[i].says);
+		if (cases[i].lost != NULL)
+			await_lost(&solo.rig, cases[i].lost);
+		contract_stop(&solo.rig);
+		assert_int_equal(atomic_load(&fake.waits), 1);
+		fake_close(&fake);
+		free(item);
+	}
+}
+
+/* A pipeline of several WAITs: each settles what was added before it, and
+ * nothing after it. */
+static void
+waits_settle_what_is_before(void **state)
+{
+	enum { COUNT = 3 };
+	static const struct fake_manners manners = {.answer = ""};
+	struct contract_item *items;
+	struct hb_redis_conn *conn;
+	struct fake_redis fake;
+	struct solo solo;
+
+	(void)state;
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.conf.url = fake.url;
+	solo.conf.timeout_ms = 10000;
+	solo.conf.wait = (struct hb_redis_wait){1, 1000};
+	solo_start(&solo);
+	conn = ((struct hb_redis *)solo.rig.sink)->conns[0];
+	items = contract_items(&solo.rig, COUNT);
+	for (unsigned i = 0; i < COUNT; i++) {
+		items[i].delivery.home = conn->loop;
+		contract_send(&items[i], 1);
+		await_count(&fake.waits, i + 1);
+	}
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(atomic_load(&items[i].reports), 0);
+	/* The second is not enough. */
+	fake_tell(&fake, ENTRY ":1\r\n");
+	contract_await_reports(&items[0], 1);
+	expect(&items[0], HB_REPORT_CONFIRMED, NULL);
+	assert_int_equal(atomic_load(&items[1].reports), 0);
+	fake_tell(&fake, ENTRY ":0\r\n" ENTRY);
+	contract_await_reports(&items[1], 1);
+	expect(&items[1], HB_REPORT_UNKNOWN, "0 of 1");
+	assert_int_equal(atomic_load(&items[2].reports), 0);
+	fake_tell(&fake, ":1\r\n");
+	contract_await_reports(&items[2], 1);
+	expect(&items[2], HB_REPORT_CONFIRMED, NULL);
+	contract_stop(&solo.rig);
+	contract_check_reports(items, COUNT);
+	fake_close(&fake);
+	free(items);
+}
+
 /* --- a server that is in trouble ------------------------------------------ */
 
 static void
@@ -425,6 +654,11 @@ one_stream_may_be_down(void **state)
 	free(items);
 	assert_true(contract_await_health(rig, HB_UP));
 	expect_confirmed(&solo, 2);
+	/* The next time it is down it is so for as short a while as the
+	 * first. */
+	assert_int_equal(
+	    atomic_load(&((struct hb_redis *)rig->sink)->scopes[1].setbacks),
+	    0);
 	redis_do(&server, "DEL hb:wrong");
 	contract_stop(rig);
 }
@@ -474,6 +708,130 @@ memory_may_be_full(void **state)
 	free(item);
 	assert_true(contract_await_health(&solo.rig, HB_DOWN));
 	redis_do(&server, "CONFIG SET maxmemory 0");
+	assert_true(contract_await_health(&solo.rig, HB_UP));
+	expect_confirmed(&solo, 2);
+	contract_stop(&solo.rig);
+}
+
+/* The same where a script adds. */
+static void
+memory_may_be_full_for_scripts(void **state)
+{
+	struct contract_item *item;
+	struct solo solo;
+
+	(void)state;
+	solo_init(&solo);
+	solo.target.idempotent_ms = 1000;
+	contract_open(&solo.rig, &solo.peer);
+	solo.rig.endpoint.dedup = true;
+	contract_run(&solo.rig);
+	assert_true(contract_await_health(&solo.rig, HB_UP));
+	redis_do(&server, "CONFIG SET maxmemory 1");
+	item = exchange(&solo, 1);
+	expect(item, HB_REPORT_RETRY, "OOM");
+	redis_do(&server, "CONFIG SET maxmemory 0");
+	contract_stop(&solo.rig);
+	free(item);
+}
+
+static void
+replicas_may_be_too_few(void **state)
+{
+	struct contract_item *item;
+	struct solo solo;
+
+	(void)state;
+	solo_init(&solo);
+	solo_start(&solo);
+	redis_do(&server, "CONFIG SET min-replicas-to-write 1");
+	item = exchange(&solo, 1);
+	expect(item, HB_REPORT_RETRY, "NOREPLICAS");
+	free(item);
+	redis_do(&server, "CONFIG SET min-replicas-to-write 0");
+	assert_true(contract_await_health(&solo.rig, HB_UP));
+	expect_confirmed(&solo, 2);
+	contract_stop(&solo.rig);
+}
+
+/* Saves, and waits until that has ended as it should. */
+static void
+save(const char *status)
+{
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	redis_do(&server, "BGSAVE");
+	for (;;) {
+		redisReply *reply = redis_ask(&server, "INFO persistence");
+		bool done =
+		    strstr(reply->str, "rdb_bgsave_in_progress:0") != NULL &&
+		    strstr(reply->str, status) != NULL;
+
+		freeReplyObject(reply);
+		if (done)
+			return;
+		assert_true(contract_wait(since_ms));
+	}
+}
+
+/* A server that cannot save takes no writes. */
+static void
+disk_may_be_broken(void **state)
+{
+	struct contract_item *item;
+	char obstacle[80];
+	struct solo solo;
+
+	(void)state;
+	solo_init(&solo);
+	solo_start(&solo);
+	snprintf(obstacle, sizeof(obstacle), "%s/dump.rdb", server.dir);
+	unlink(obstacle);
+	assert_int_equal(mkdir(obstacle, 0700), 0);
+	redis_do(&server, "CONFIG SET save %s", "3600 1000000");
+	save("rdb_last_bgsave_status:err");
+	item = exchange(&solo, 1);
+	expect(item, HB_REPORT_RETRY, "MISCONF");
+	free(item);
+	assert_int_equal(rmdir(obstacle), 0);
+	save("rdb_last_bgsave_status:ok");
+	redis_do(&server, "CONFIG SET save %s", "");
+	assert_true(contract_await_health(&solo.rig, HB_UP));
+	expect_confirmed(&solo, 2);
+	contract_stop(&solo.rig);
+}
+
+/* Somebody's script runs and runs. */
+static void
+server_may_be_busy(void **state)
+{
+	redisContext *other = redisConnectUnix(server.path);
+	uint64_t since_ms = hb_clock_mono_ms();
+	struct contract_item *item;
+	struct solo solo;
+	void *killed;
+	int done = 0;
+
+	(void)state;
+	solo_init(&solo);
+	solo_start(&solo);
+	redis_do(&server, "CONFIG SET lua-time-limit 1");
+	redisAppendCommand(other, "EVAL %s 0", "while true do end");
+	while (done == 0)
+		assert_int_equal(redisBufferWrite(other, &done), REDIS_OK);
+	do {
+		item = exchange(&solo, 1);
+		done = item->delivery.report == HB_REPORT_RETRY;
+		if (done != 0)
+			expect(item, HB_REPORT_RETRY, "BUSY");
+		free(item);
+	} while (done == 0 && contract_wait(since_ms));
+	assert_int_not_equal(done, 0);
+	redis_do(&server, "SCRIPT KILL");
+	assert_int_equal(redisGetReply(other, &killed), REDIS_OK);
+	freeReplyObject(killed);
+	redisFree(other);
+	redis_do(&server, "CONFIG SET lua-time-limit 5000");
 	assert_true(contract_await_health(&solo.rig, HB_UP));
 	expect_confirmed(&solo, 2);
 	contract_stop(&solo.rig);
@@ -726,9 +1084,43 @@ connections_that_fall_silent_are_closed(void **state)
 	fake_close(&fake);
 }
 
-/* --- a server that lies --------------------------------------------------- */
+/* A PING that is answered with something else than it said. */
+static void
+nonces_are_compared(void **state)
+{
+	static const struct fake_manners manners = {
+	    .nonce = "0123456789abcdef", .honest_for = CONTRACT_LOOPS};
+	struct fake_redis fake;
+	struct solo solo;
 
-#define ENTRY "$3\r\n1-1\r\n"
+	(void)state;
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.conf.url = fake.url;
+	contract_open(&solo.rig, &solo.peer);
+	((struct hb_redis *)solo.rig.sink)->idle_ms = 20;
+	contract_run(&solo.rig);
+	await_lost(&solo.rig, "a reply that PING never has");
+	contract_stop(&solo.rig);
+	fake_close(&fake);
+}
+
+static void
+patience_is_as_documented(void **state)
+{
+	const struct hb_redis *redis;
+	struct solo solo;
+
+	(void)state;
+	solo_init(&solo);
+	contract_open(&solo.rig, &solo.peer);
+	redis = (const struct hb_redis *)solo.rig.sink;
+	assert_int_equal(redis->idle_ms, 5000);
+	assert_int_equal(redis->stalled_ms, 10000);
+	contract_close(&solo.rig);
+}
+
+/* --- a server that lies --------------------------------------------------- */
 
 /* What it answers to the only XADD, and what is made of that. */
 static const struct {
@@ -736,37 +1128,86 @@ static const struct {
 	enum hb_report report;
 	const char *says;
 	const char *lost; /* the connection, for this reason; NULL: it stays */
+	enum hb_redis_blame suspended; /* _DEST, _SERVER; else nothing */
 } answers[] = {
-    {{.answer = ENTRY}, HB_REPORT_CONFIRMED, NULL, NULL},
+    {{.answer = ENTRY}, HB_REPORT_CONFIRMED, NULL, NULL, 0},
     {{.answer = "HTTP/1.1 400 Bad Request\r\n"}, HB_REPORT_UNKNOWN,
-	"Protocol error", "Protocol error"},
-    {{.answer = ENTRY ENTRY}, HB_REPORT_CONFIRMED, NULL, "a reply to nothing"},
-    {{.answer = "$3\r\nabc\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = "+1-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = ":1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = "$-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = "*-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = "*1\r\n" ENTRY}, HB_REPORT_UNKNOWN, "never has", "XADD"},
-    {{.answer = "*2147483647\r\n"}, HB_REPORT_UNKNOWN, NULL, "memory"},
+	"Protocol error", "Protocol error", 0},
+    {{.answer = ENTRY ENTRY}, HB_REPORT_CONFIRMED, NULL, "a reply to nothing",
+	0},
+    {{.answer = "$3\r\nabc\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = "+1-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = ":1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = "$-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = "*-1\r\n"}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = "*1\r\n" ENTRY}, HB_REPORT_UNKNOWN, "never has", "XADD", 0},
+    {{.answer = "*2147483647\r\n"}, HB_REPORT_UNKNOWN, NULL, "memory", 0},
     {{.answer = "$1000000000\r\n", .flood = 2 << 20}, HB_REPORT_UNKNOWN,
-	"without end", "without end"},
+	"without end", "without end", 0},
     {{.answer = "-ERR ", .flood = 2 << 20}, HB_REPORT_UNKNOWN, "without end",
-	"without end"},
+	"without end", 0},
     {{.answer = "$13\r\n17000"}, HB_REPORT_UNKNOWN, "no reply within",
-	"no reply within 400 ms"},
+	"no reply within 400 ms", 0},
     {{.answer = "$13\r\n17000", .closes = true}, HB_REPORT_UNKNOWN,
-	"closed by the server", "closed by the server"},
+	"closed by the server", "closed by the server", 0},
     {{.answer = "", .closes = true}, HB_REPORT_UNKNOWN, "closed by the server",
-	"closed by the server"},
-    {{.answer = "-LOADING wait\r\n"}, HB_REPORT_RETRY, "LOADING", NULL},
+	"closed by the server", 0},
+    /* Errors: not added. */
+    {{.answer = "-LOADING wait\r\n"}, HB_REPORT_RETRY, "LOADING", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-BUSY wait\r\n"}, HB_REPORT_RETRY, "BUSY", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-MASTERDOWN no\r\n"}, HB_REPORT_RETRY, "MASTERDOWN", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-CLUSTERDOWN no\r\n"}, HB_REPORT_RETRY, "CLUSTERDOWN", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-OOM no\r\n"}, HB_REPORT_RETRY, "OOM", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-MISCONF no\r\n"}, HB_REPORT_RETRY, "MISCONF", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-NOREPLICAS no\r\n"}, HB_REPORT_RETRY, "NOREPLICAS", NULL,
+	HB_REDIS_SERVER},
+    {{.answer = "-TRYAGAIN no\r\n"}, HB_REPORT_RETRY, "TRYAGAIN", NULL, 0},
+    {{.answer = "-NOSCRIPT no\r\n"}, HB_REPORT_RETRY, "NOSCRIPT", NULL, 0},
     {{.answer = "-MOVED 1 10.0.0.1:1\r\n"}, HB_REPORT_RETRY,
-	"needs a cluster client", NULL},
+	"needs a cluster client", NULL, HB_REDIS_DEST},
+    {{.answer = "-ASK 1 10.0.0.1:1\r\n"}, HB_REPORT_RETRY,
+	"needs a cluster client", NULL, HB_REDIS_DEST},
+    {{.answer = "-CROSSSLOT no\r\n"}, HB_REPORT_RETRY,
+	"needs a cluster client", NULL, HB_REDIS_DEST},
+    {{.answer = "-NOPERM no\r\n"}, HB_REPORT_RETRY, "NOPERM", NULL,
+	HB_REDIS_DEST},
+    {{.answer = "-WRONGTYPE no\r\n"}, HB_REPORT_RETRY, "a key of this name",
+	NULL, HB_REDIS_DEST},
+    {{.answer = "-ERR wrong number of arguments for 'xadd' command\r\n"},
+	HB_REPORT_RETRY, "wrong number", NULL, HB_REDIS_DEST},
+    {{.answer = "-SOMETHING new\r\n"}, HB_REPORT_RETRY, "SOMETHING", NULL,
+	HB_REDIS_DEST},
+    {{.answer = "-ERR \x1b[2J\x07no\r\n"}, HB_REPORT_RETRY, "ERR ", NULL,
+	HB_REDIS_DEST},
+    {{.answer = "-ERR Elements are too large to be stored\r\n"},
+	HB_REPORT_REFUSED, "too large", NULL, 0},
     {{.answer = "-NOAUTH no\r\n"}, HB_REPORT_RETRY, "asks for a password",
-	"asks for a password"},
-    {{.answer = "-READONLY no\r\n"}, HB_REPORT_RETRY, "READONLY", "READONLY"},
-    {{.answer = "-NOSCRIPT no\r\n"}, HB_REPORT_RETRY, "NOSCRIPT", NULL},
-    {{.answer = "-ERR \x1b[2J\x07no\r\n"}, HB_REPORT_RETRY, "ERR ", NULL},
+	"asks for a password", 0},
+    {{.answer = "-WRONGPASS no\r\n"}, HB_REPORT_RETRY, "wrong user",
+	"wrong user", 0},
+    {{.answer = "-READONLY no\r\n"}, HB_REPORT_RETRY, "READONLY", "READONLY",
+	0},
+    {{.answer = "-UNBLOCKED no\r\n"}, HB_REPORT_RETRY, "UNBLOCKED",
+	"UNBLOCKED", 0},
 };
+
+/* Setbacks stay when the suspension itself is over. */
+static void
+check_suspended(struct hb_sink *sink, enum hb_redis_blame wanted)
+{
+	struct hb_redis *redis = (struct hb_redis *)sink;
+
+	assert_int_equal(atomic_load(&redis->scopes[0].setbacks),
+	    wanted == HB_REDIS_DEST);
+	assert_int_equal(
+	    atomic_load(&redis->server.setbacks), wanted == HB_REDIS_SERVER);
+}
 
 static void
 check_answer(size_t i)
@@ -785,6 +1226,7 @@ check_answer(size_t i)
 	assert_true(contract_await_health(&solo.rig, HB_UP));
 	item = exchange(&solo, 1);
 	expect(item, answers[i].report, answers[i].says);
+	check_suspended(solo.rig.sink, answers[i].suspended);
 	for (const char *c = item->delivery.why.text; *c != '\0'; c++)
 		assert_in_range(*c, ' ', '~');
 	if (answers[i].lost != NULL) {
@@ -806,6 +1248,115 @@ lies_confirm_nothing(void **state)
 		check_answer(i);
 }
 
+/* What it makes of the script: of its name first, then of its text. */
+static void
+scripts_are_sent_in_full_once(void **state)
+{
+	static const struct {
+		const char *evalsha, *answer;
+		enum hb_report report;
+		const char *says;
+		unsigned evals;
+	} cases[] = {
+	    {ENTRY, NULL, HB_REPORT_CONFIRMED, NULL, 0},
+	    {"-NOSCRIPT no\r\n", ENTRY, HB_REPORT_CONFIRMED, NULL, 1},
+	    {"-NOSCRIPT no\r\n", "-NOSCRIPT no\r\n", HB_REPORT_RETRY,
+		"NOSCRIPT", 1},
+	    {"-NOSCRIPT no\r\n", "-OOM no\r\n", HB_REPORT_RETRY, "OOM", 1},
+	    {"-NOSCRIPT no\r\n", FAKE_CLOSE, HB_REPORT_UNKNOWN, "closed by",
+		1},
+	    {"-NOSCRIPT no\r\n", "", HB_REPORT_UNKNOWN, "no reply", 1},
+	    {"-NOPERM no\r\n", ENTRY, HB_REPORT_RETRY, "NOPERM", 0},
+	    {"$-1\r\n", ENTRY, HB_REPORT_UNKNOWN, "never has", 0},
+	    {"", ENTRY, HB_REPORT_UNKNOWN, "no reply", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct fake_manners manners = {.evalsha = cases[i].evalsha,
+		    .answer = cases[i].answer};
+		struct contract_item *item;
+		struct fake_redis fake;
+		struct solo solo;
+
+		fake_open(&fake, &manners);
+		solo_init(&solo);
+		solo.conf.url = fake.url;
+		solo.conf.timeout_ms = 200;
+		solo.target.idempotent_ms = 1000;
+		contract_open(&solo.rig, &solo.peer);
+		solo.rig.endpoint.dedup = true;
+		contract_run(&solo.rig);
+		assert_true(contract_await_health(&solo.rig, HB_UP));
+		item = exchange(&solo, 1);
+		expect(item, cases[i].report, cases[i].says);
+		assert_int_equal(atomic_load(&fake.scripts), 1);
+		assert_int_equal(atomic_load(&fake.adds), cases[i].evals);
+		contract_stop(&solo.rig);
+		contract_check_reports(item, 1);
+		fake_close(&fake);
+		free(item);
+	}
+}
+
+/* Everything at once, from both workers, again and again. Whatever happens,
+ * each delivery is reported once, and lent memory is left alone. */
+static void
+reports_once_in_a_storm(void **state)
+{
+	enum { ROUNDS = 6, COUNT = 300 };
+	static const char *const storm[] = {ENTRY, ENTRY, "-TRYAGAIN no\r\n",
+	    ENTRY, "-OOM no\r\n", ENTRY, ENTRY, "-WRONGTYPE no\r\n", ENTRY,
+	    "", ENTRY, "-ERR Elements are too large to be stored\r\n", ENTRY,
+	    ENTRY, "$3\r\n2-", ENTRY, "-NOSCRIPT no\r\n", ENTRY, ENTRY,
+	    FAKE_CLOSE, ENTRY, "-READONLY no\r\n", ENTRY};
+	static const struct fake_manners manners = {.answers = storm,
+	    .answer_count = HB_COUNT(storm),
+	    .evalsha = "-NOSCRIPT no\r\n",
+	    .wait = ":1\r\n"};
+	char *large = hb_xmalloc(50000);
+	struct fake_redis fake;
+	struct hb_redis *redis;
+	struct solo solo;
+
+	(void)state;
+	memset(large, 'x', 50000);
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.peer.dests[1] = "hb:two";
+	solo.conf.url = fake.url;
+	solo.conf.timeout_ms = 60;
+	solo.conf.pipeline = 40;
+	solo.conf.wait = (struct hb_redis_wait){1, 10};
+	solo.target.idempotent_ms = 1000;
+	contract_open(&solo.rig, &solo.peer);
+	solo.rig.endpoint.dedup = true;
+	redis = (struct hb_redis *)solo.rig.sink;
+	redis->stalled_ms = 120;
+	redis->idle_ms = 10;
+	contract_run(&solo.rig);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct contract_item *items =
+		    contract_lend_items(&solo.rig, COUNT, large, 50000);
+
+		await_count(&fake.accepted, CONTRACT_LOOPS + i);
+		for (size_t j = 0; j < COUNT; j++)
+			items[j].delivery.msg.dead_letter = j % 3 == 0;
+		for (size_t j = 0; j < COUNT; j += 30) {
+			contract_send(&items[j], 30);
+			contract_await_reports(&items[j], 15);
+		}
+		contract_await_reports(items, COUNT);
+		contract_check_reports(items, COUNT);
+		free(items);
+	}
+	/* It was a storm. */
+	assert_true(atomic_load(&fake.adds) > HB_COUNT(storm));
+	contract_stop(&solo.rig);
+	fake_close(&fake);
+	free(large);
+}
+
 /* Why no login succeeds. */
 static void
 strange_logins_are_refused(void **state)
@@ -823,6 +1374,12 @@ strange_logins_are_refused(void **state)
 		"ROLE: NOPERM this user"},
 	    {{.role = "-ERR max number of clients reached\r\n"},
 		"max number of clients"},
+	    {{.role = "-DENIED Redis is running in protected mode\r\n"},
+		"protected mode"},
+	    {{.ping = "-LOADING Redis is loading\r\n"}, "PING: LOADING"},
+	    {{.ping = "-MISCONF Errors writing to the AOF\r\n"},
+		"PING: MISCONF"},
+	    {{.ping = "+PONG\r\n"}, "PING"},
 	};
 
 	(void)state;
@@ -957,7 +1514,7 @@ settings_are_checked(void **state)
 	    {"redis://u@127.0.0.1", true, {0, 9999}, NULL, NULL},
 	    {"redis://u@redis", false, {0, 1000}, "url", "a password"},
 	    {"redis://redis", true, {0, 1000}, "url", "warning: "},
-	    {"redis://redis", false, {1, 2000}, "wait.timeout", "less than"},
+	    {"redis://redis", false, {1, 2000}, "wait.timeout", "below"},
 	    {"redis://u:p@redis", false, {0, 1000}, "url", "key of its own"},
 	    {"rediss://redis", false, {0, 1000}, "url", "not supported yet"},
 	};
@@ -980,6 +1537,114 @@ settings_are_checked(void **state)
 		assert_string_equal(found.key, cases[i].key);
 		if (strstr(found.text, cases[i].says) == NULL)
 			fail_msg("%s: %s", cases[i].url, found.text);
+	}
+}
+
+static const char file_head[] =
+    "listen: [{address: 127.0.0.1:1}]\n"
+    "endpoints:\n"
+    "  e: {path: /e, mode: svix, secrets: 'env:HB_TEST_SECRET'}\n";
+
+/* Reads a configuration with these lines behind the head; what it says about
+ * them goes to said, to be freed. */
+static struct hb_config *
+load(const char *lines, char **said)
+{
+	char name[] = "/tmp/hb-redis-conf-XXXXXX";
+	int fd = mkstemp(name);
+	struct hb_config *cfg;
+	size_t len;
+	FILE *out = open_memstream(said, &len);
+
+	assert_true(fd >= 0);
+	setenv("HB_TEST_SECRET",
+	    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", 1);
+	assert_true(dprintf(fd, "%s%s", file_head, lines) > 0);
+	cfg = hb_config_load(name, hb_sink_types(), out);
+	fclose(out);
+	close(fd);
+	unlink(name);
+	return cfg;
+}
+
+static void
+settings_are_read(void **state)
+{
+	static const char lines[] =
+	    "sinks:\n"
+	    "  plain: {type: redis, url: redis://r}\n"
+	    "  full:\n"
+	    "    {type: redis, url: 'redis://u@127.0.0.1:1/2', timeout: 500ms,\n"
+	    "     password: 'env:HB_TEST_PASSWORD', pipeline: 7,\n"
+	    "     wait: {replicas: 2, timeout: 400ms}}\n"
+	    "routes:\n"
+	    "  - to:\n"
+	    "    - {sink: plain, stream: 'jobs:{{prod}}'}\n"
+	    "    - {sink: full, stream: jobs, maxlen: 1000, idempotent: 48h}\n";
+	const struct hb_redis_conf *plain, *full;
+	const struct hb_redis_target *target;
+	struct hb_config *cfg;
+	char *said;
+
+	(void)state;
+	setenv("HB_TEST_PASSWORD", "s3cret", 1);
+	cfg = load(lines, &said);
+	if (cfg == NULL)
+		fail_msg("%s", said);
+	/* One cannot have these entries back. */
+	assert_non_null(strstr(said, "read or unread"));
+	plain = cfg->sinks[0].conf;
+	full = cfg->sinks[1].conf;
+	assert_int_equal(plain->timeout_ms, 2000);
+	assert_int_equal(plain->pipeline, 1024);
+	assert_int_equal(plain->wait.replicas, 0);
+	assert_null(plain->password);
+	target = cfg->routes[0].to[0]->settings;
+	assert_int_equal(target->maxlen, 0);
+	assert_int_equal(target->idempotent_ms, 0);
+	assert_string_equal(cfg->dests[0]->name, "jobs:{prod}");
+	assert_int_equal(full->timeout_ms, 500);
+	assert_int_equal(full->pipeline, 7);
+	assert_int_equal(full->wait.replicas, 2);
+	assert_int_equal(full->wait.timeout_ms, 400);
+	assert_int_equal(full->password->len, 6);
+	target = cfg->routes[0].to[1]->settings;
+	assert_int_equal(target->maxlen, 1000);
+	assert_int_equal(target->idempotent_ms, 48 * 3600 * 1000);
+	hb_config_unref(cfg);
+	free(said);
+}
+
+static void
+bad_settings_are_refused(void **state)
+{
+	static const struct {
+		const char *sink, *target, *says;
+	} cases[] = {
+	    {"url: redis://r, timeout: 11s", "", "timeout"},
+	    {"url: redis://r, pipeline: 0", "", "pipeline"},
+	    {"url: redis://r, wait: {replicas: 1, timeout: 2s}", "",
+		"wait.timeout"},
+	    {"url: redis://r, tls: {}", "", "not supported yet"},
+	    {"url: rediss://r", "", "not supported yet"},
+	    {"pipeline: 1", "", "url"},
+	    {"url: redis://r", ", maxlen: 0", "maxlen"},
+	    {"url: redis://r", ", topic: t", "topic"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		char lines[400], *said;
+
+		snprintf(lines, sizeof(lines),
+		    "sinks: {r: {type: redis, %s}}\n"
+		    "routes: [{to: [{sink: r, stream: jobs%s}]}]\n",
+		    cases[i].sink, cases[i].target);
+		if (load(lines, &said) != NULL ||
+		    strstr(said, cases[i].says) == NULL)
+			fail_msg("%s%s: %s", cases[i].sink, cases[i].target,
+			    said);
+		free(said);
 	}
 }
 
@@ -1007,18 +1672,27 @@ main(void)
 	    cmocka_unit_test(logs_in_with_least_rights),
 	    cmocka_unit_test(recovers_when_the_password_is_right),
 	    cmocka_unit_test(says_that_a_password_is_missing),
+	    cmocka_unit_test(passwords_do_not_linger),
 	    cmocka_unit_test(refuses_replicas),
 	    cmocka_unit_test(names_its_connections),
 	    cmocka_unit_test(trims_only_when_told),
 	    cmocka_unit_test(adds_once_when_idempotent),
+	    cmocka_unit_test(a_turn_is_written_once),
+	    cmocka_unit_test(unsent_commands_are_told_apart),
 	    cmocka_unit_test(script_has_its_name),
 	    cmocka_unit_test(endpoints_may_do_without_dedup),
 	    cmocka_unit_test(script_errors_are_told),
 	    cmocka_unit_test(tells_that_replicas_are_missing),
 	    cmocka_unit_test(waits_for_replicas),
+	    cmocka_unit_test(waits_are_judged),
+	    cmocka_unit_test(waits_settle_what_is_before),
 	    cmocka_unit_test(one_stream_may_be_down),
 	    cmocka_unit_test(rights_are_by_stream),
 	    cmocka_unit_test(memory_may_be_full),
+	    cmocka_unit_test(memory_may_be_full_for_scripts),
+	    cmocka_unit_test(replicas_may_be_too_few),
+	    cmocka_unit_test(disk_may_be_broken),
+	    cmocka_unit_test(server_may_be_busy),
 	    cmocka_unit_test(too_large_for_the_server),
 	    cmocka_unit_test(deliveries_expire),
 	    cmocka_unit_test(stalled_connections_are_closed),
@@ -1027,12 +1701,18 @@ main(void)
 	    cmocka_unit_test(one_may_be_larger_than_the_bound),
 	    cmocka_unit_test(idle_connections_are_pinged),
 	    cmocka_unit_test(connections_that_fall_silent_are_closed),
+	    cmocka_unit_test(nonces_are_compared),
+	    cmocka_unit_test(patience_is_as_documented),
 	    cmocka_unit_test(lies_confirm_nothing),
+	    cmocka_unit_test(scripts_are_sent_in_full_once),
+	    cmocka_unit_test(reports_once_in_a_storm),
 	    cmocka_unit_test(strange_logins_are_refused),
 	    cmocka_unit_test(unsolicited_replies_are_not_taken),
 	    cmocka_unit_test(passwords_are_not_told),
 	    cmocka_unit_test(early_answers_are_not_taken),
 	    cmocka_unit_test(settings_are_checked),
+	    cmocka_unit_test(settings_are_read),
+	    cmocka_unit_test(bad_settings_are_refused),
 	    cmocka_unit_test(values_have_a_limit),
 	};
 	int failures;
