@@ -3,7 +3,7 @@
  *
  * Made from the structs, not from the file: what it shows is what runs. A
  * secret is shown by its source, its length in a comment; what a type does not
- * declare public is a comment as a whole. Texts are always quoted, in an
+ * declare public is a comment as a whole, and then missing when it is loaded. Texts are always quoted, in an
  * escaping that YAML and JSON share and that no terminal obeys. */
 #include <inttypes.h>
 #include <stdlib.h>

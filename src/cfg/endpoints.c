@@ -362,7 +362,8 @@ check_disabled(struct hb_load *ld, const struct hb_node *map)
 		return;
 	hb_report_warn(ld->report, map,
 	    "it has no mode, which means disabled: webhooks are answered 404");
-	hb_report_remedy(ld->report, "mode: svix, direct, or disabled if meant");
+	hb_report_remedy(ld->report,
+	    "mode: svix, direct, or disabled if meant");
 }
 
 static void

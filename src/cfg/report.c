@@ -54,7 +54,8 @@ make_safe(struct hb_arena *arena, const char *text)
 			end += hb_log_escape(one, end, ESCAPE_SIZE);
 		rest = hb_span_skip(rest, one.len);
 	}
-	copy = hb_arena_dup(arena, hb_span_make(safe, (size_t)(end - safe))).ptr;
+	copy = hb_arena_dup(arena,
+	    hb_span_make(safe, (size_t)(end - safe))).ptr;
 	free(safe);
 	return copy;
 }

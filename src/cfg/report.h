@@ -3,7 +3,9 @@
  *
  * Who finds a fault says where, in one sentence, and perhaps a remedy; nothing
  * is printed before all is known. Text from the file comes into a sentence only
- * by way of hb_node_show() or hb_report_quote(). */
+ * by way of hb_node_show() or hb_report_quote().
+ *
+ * The struct is hb_faults because the tag hb_report is a sink's. */
 #ifndef CFG_REPORT_H
 #define CFG_REPORT_H
 

@@ -53,7 +53,7 @@ def bad(good):
                  good.read_text() + "htpp: {}\nmemory: 64k\n")
 
 
-# --- options -------------------------------------------------------------------
+# --- options ------------------------------------------------------------------
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help(option):

@@ -363,7 +363,7 @@ struct fake_redis {
 	int fd, stop_fds[2];
 	pthread_t thread;
 	_Atomic unsigned accepted, adds, scripts, waits, pings;
-	_Atomic int last_fd; /* of the last WAIT */
+	_Atomic int last_fd; /* of the last command but PING */
 	struct fake_client clients[FAKE_CLIENTS];
 };
 
@@ -460,7 +460,6 @@ fake_answer_script(struct fake_redis *fake, struct fake_client *client)
 static inline void
 fake_answer_wait(struct fake_redis *fake, struct fake_client *client)
 {
-	atomic_store(&fake->last_fd, client->fd);
 	atomic_fetch_add(&fake->waits, 1);
 	fake_say_answer(client, fake->manners.wait);
 }
@@ -504,6 +503,8 @@ fake_answer(struct fake_redis *fake, struct fake_client *client)
 		    client->in + client->len < nonce + 18)
 			return; /* the rest comes */
 		memset(found, '.', 8); /* no longer a command */
+		if (word != FAKE_PING)
+			atomic_store(&fake->last_fd, client->fd);
 		if (word == FAKE_PING)
 			fake_answer_ping(fake, client, nonce);
 		else if (word == FAKE_EVALSHA)

@@ -180,7 +180,8 @@ a_dump_shows_no_secret(void **state)
 		if (strstr(dump, text) != NULL)
 			fail_msg("\"%s\" in\n%s", text, dump);
 	}
-	assert_non_null(strstr(dump, "\n      - \"file:e.secret\"  # 38 bytes\n"));
+	assert_non_null(
+	    strstr(dump, "\n      - \"file:e.secret\"  # 38 bytes\n"));
 	assert_non_null(
 	    strstr(dump, "\n    password: \"file:password\"  # 21 bytes\n"));
 	assert_non_null(strstr(
@@ -379,7 +380,8 @@ assert_defaults(const struct hb_key *keys, const void *sample,
 			continue;
 		if (keys->type == HB_KEY_SECTION)
 			assert_defaults(keys->sub, a, b);
-		else if (keys->def != NULL && !hb_keys_equal(one, sample, plain))
+		else if (keys->def != NULL &&
+		    !hb_keys_equal(one, sample, plain))
 			fail_msg("\"%s\" is not %s in conf/hookbridge.yaml",
 			    keys->name, keys->def);
 	}
@@ -430,7 +432,8 @@ the_sample_shows_defaults(void **state)
 	assert_int_equal(sample->routes[0].final, plain->routes[0].final);
 	for (const struct hb_sink_type *const *type = hb_sink_types();
 	     *type != NULL; type++)
-		assert_defaults((*type)->keys, sink_of_type(sample, *type)->conf,
+		assert_defaults((*type)->keys,
+		    sink_of_type(sample, *type)->conf,
 		    sink_of_type(plain, *type)->conf);
 	hb_config_unref(sample);
 	hb_config_unref(plain);

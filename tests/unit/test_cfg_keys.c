@@ -998,7 +998,8 @@ near_names_are_found(void **state)
 		const char *word, *best;
 	} cases[] = {{"broker", "brokers"}, {"borkers", "brokers"},
 	    {"BROKERS", "brokers"}, {"propertys", "properties"}, {"ulr", "url"},
-	    {"uri", "url"}, {"body-size", "body_size"}, {"bodysize", "body_size"},
+	    {"uri", "url"}, {"body-size", "body_size"},
+	    {"bodysize", "body_size"},
 	    {"xyz", NULL}, {"", NULL}, {"i", "in"}, {"brxxers", "brokers"},
 	    {"xxxxers", NULL}};
 	char huge[4096];

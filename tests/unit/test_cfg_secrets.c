@@ -114,13 +114,14 @@ static const struct {
     {HB_SPAN("whsec_a\0b"),
 	"expected a text, \"secret\" holds the character NUL\n1 error\n"},
     {HB_SPAN("whsec_"),
-	"expected a Svix secret in \"file:secret\": the key is empty\n1 error\n"},
+	"expected a Svix secret in \"file:secret\": the key is empty\n"
+	"1 error\n"},
     {HB_SPAN("whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-	"expected a Svix secret in \"file:secret\": this is a private signing key "
-	"(whsk_); a receiver has the public one (whpk_)\n1 error\n"},
+	"expected a Svix secret in \"file:secret\": this is a private signing "
+	"key (whsk_); a receiver has the public one (whpk_)\n1 error\n"},
     {HB_SPAN("whsk1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-	"expected a Svix secret in \"file:secret\": this is a private signing key "
-	"(whsk_); a receiver has the public one (whpk_)\n1 error\n"},
+	"expected a Svix secret in \"file:secret\": this is a private signing "
+	"key (whsk_); a receiver has the public one (whpk_)\n1 error\n"},
     {HB_SPAN("whxyz_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"),
 	"expected a Svix secret in \"file:secret\": unknown kind of secret; "
 	"expected whsec_ or whpk_\n1 error\n"},
@@ -138,8 +139,8 @@ static const struct {
 	"expected a Svix secret in \"file:secret\": a public key (whpk_) is 32 "
 	"bytes of base64, this one is 24\n1 error\n"},
     {HB_SPAN("whsec_vQ7hTn3kXy9Lr2Wm"),
-	"warning: the key in \"file:secret\" has 12 bytes; keys of Svix have at "
-	"least 24\n1 warning\n"},
+	"warning: the key in \"file:secret\" has 12 bytes; keys of Svix have "
+	"at least 24\n1 warning\n"},
     {HB_SPAN("whsec_vQ7hTn3kXy9Lr2Wm5Zp8Bs1Dc4Fg6Hjk\r\n"), NULL},
     {HB_SPAN("vQ7hTn3kXy9Lr2Wm5Zp8Bs1Dc4Fg6Hjk"), NULL},
 };
@@ -211,7 +212,8 @@ secrets_are_counted(void **state)
 
 	(void)state;
 	for (int i = 1; i <= 9; i++) {
-		char name[8], secret[] = "whsec_vQ7hTn3kXy9Lr2Wm5Zp8Bs1Dc4Fg6Hj0";
+		char secret[] = "whsec_vQ7hTn3kXy9Lr2Wm5Zp8Bs1Dc4Fg6Hj0";
+		char name[8];
 
 		snprintf(name, sizeof(name), "S%d", i);
 		secret[sizeof(secret) - 2] = (char)('0' + i);
@@ -223,8 +225,8 @@ secrets_are_counted(void **state)
 	assert_null(cfg_load(yaml, &report));
 	assert_string_equal(report,
 	    "2:48: endpoints.e.secrets: expected at most 8, got 9\n"
-	    "2:48: warning: endpoints.e.secrets: 9 secrets: each costs time for "
-	    "every webhook; remove those that are no longer used\n"
+	    "2:48: warning: endpoints.e.secrets: 9 secrets: each costs time "
+	    "for every webhook; remove those that are no longer used\n"
 	    "1 error, 1 warning\n");
 	free(report);
 }

@@ -477,7 +477,12 @@ test_refusals_are_counted(void **state)
 	} cases[] = {
 		{ "POST /nowhere HTTP/1.1\r\nHost: x\r\n"
 		  "Content-Length: 0\r\n\r\n", 404 },
+		{ "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", 404 },
 		{ "GET /e HTTP/1.1\r\nHost: x\r\n\r\n", 405 },
+		{ "PATCH /e HTTP/1.1\r\nHost: x\r\n\r\n", 405 },
+		{ "TRACE /e HTTP/1.1\r\nHost: x\r\n\r\n", 405 },
+		{ "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 405 },
+		{ "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", 405 },
 		{ "POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
 		  "Content-Type: text/plain\r\n\r\n", 415 },
 		{ "POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
@@ -500,6 +505,42 @@ test_refusals_are_counted(void **state)
 		site.posted++;
 		expect(fd, cases[i].code, NULL);
 	}
+	site_close(&site);
+}
+
+/* When connections run out, those stay whose sender is known, even from a
+ * webhook that could not be settled; who failed to verify is a stranger. */
+static void
+test_known_senders_stay(void **state)
+{
+	struct site site;
+	struct http_answer answer;
+	int known, refused, strangers[20];
+	char end;
+
+	(void)state;
+	site_open(&site, "http: {connections: 10}\n");
+	site.a->answers = true;
+	site.a->answer = HB_REPORT_RETRY;
+	known = post_job(&site, 0, "job", "a");
+	http_read_answer(known, &answer);
+	assert_int_equal(answer.code, 503);
+	refused = http_connect(site.sockets[0]);
+	assert_true(http_send_head(refused, "/nowhere", 0, ""));
+	site.posted++;
+	http_read_answer(refused, &answer);
+	assert_int_equal(answer.code, 404);
+	for (size_t i = 0; i < HB_COUNT(strangers); i++)
+		strangers[i] = http_connect(site.sockets[0]);
+	assert_int_equal(recv(refused, &end, 1, 0), 0);
+	assert_int_equal(recv(strangers[0], &end, 1, 0), 0);
+	site.a->answer = HB_REPORT_CONFIRMED;
+	assert_true(http_post(known, "/e", "{\"job_id\":\"job\"}"));
+	site.posted++;
+	expect(known, 200, "confirmed");
+	close(refused);
+	for (size_t i = 0; i < HB_COUNT(strangers); i++)
+		close(strangers[i]);
 	site_close(&site);
 }
 
@@ -881,6 +922,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_refusals_are_counted),
+		cmocka_unit_test(test_known_senders_stay),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_without_dedup),
 		cmocka_unit_test(test_joined),

@@ -430,6 +430,131 @@ unsent_commands_are_told_apart(void **state)
 	free(large);
 }
 
+static void *
+drain_thread(void *arg)
+{
+	struct contract_rig *rig = arg;
+
+	rig->sink->ops->drain(rig->sink, CONTRACT_PATIENCE_MS);
+	return NULL;
+}
+
+/* Waits until drain() has told the connections. */
+static void
+await_draining(struct contract_rig *rig)
+{
+	struct hb_redis *redis = (struct hb_redis *)rig->sink;
+	uint64_t since_ms = hb_clock_mono_ms();
+	size_t undrained;
+
+	do {
+		pthread_mutex_lock(&redis->lock);
+		undrained = redis->undrained;
+		pthread_mutex_unlock(&redis->lock);
+		assert_true(contract_wait(since_ms));
+	} while (undrained == 0);
+	contract_settle(rig);
+}
+
+/* A drain has time for the replies that are still due, but takes nothing
+ * new. */
+static void
+drains_with_patience(void **state)
+{
+	static const struct fake_manners manners = {.answer = ""};
+	struct contract_item *item, *late;
+	struct fake_redis fake;
+	pthread_t thread;
+	struct solo solo;
+
+	(void)state;
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.conf.url = fake.url;
+	solo.conf.timeout_ms = 10000;
+	solo_start(&solo);
+	item = contract_items(&solo.rig, 1);
+	contract_send(item, 1);
+	await_count(&fake.adds, 1);
+	assert_int_equal(
+	    pthread_create(&thread, NULL, drain_thread, &solo.rig), 0);
+	await_draining(&solo.rig);
+	late = exchange(&solo, 1);
+	expect(late, HB_REPORT_RETRY, "shutting down");
+	assert_int_equal(atomic_load(&item->reports), 0);
+	fake_tell(&fake, ENTRY);
+	contract_await_reports(item, 1);
+	expect(item, HB_REPORT_CONFIRMED, NULL);
+	pthread_join(thread, NULL);
+	contract_close(&solo.rig);
+	fake_close(&fake);
+	free(late);
+	free(item);
+}
+
+/* Asks on the home loop, as a tracker does. */
+struct question {
+	struct hb_task task;
+	struct contract_item *item;
+	_Atomic int answer; /* -1: none yet */
+};
+
+static void
+on_question(struct hb_task *task)
+{
+	struct question *question =
+	    hb_container_of(task, struct question, task);
+	struct hb_delivery *delivery = &question->item->delivery;
+
+	atomic_store(&question->answer,
+	    delivery->sink->ops->ready(delivery->sink, delivery));
+}
+
+static bool
+is_ready(struct contract_item *item)
+{
+	struct question question = {
+	    .task = {.run = on_question}, .item = item, .answer = -1};
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	hb_loop_post(item->delivery.home, &question.task);
+	while (atomic_load(&question.answer) < 0)
+		assert_true(contract_wait(since_ms));
+	return atomic_load(&question.answer) == 1;
+}
+
+static void
+says_whether_it_is_ready(void **state)
+{
+	static const struct fake_manners manners = {.answer = ""};
+	struct contract_item *items;
+	struct fake_redis fake;
+	struct solo solo;
+
+	(void)state;
+	fake_open(&fake, &manners);
+	solo_init(&solo);
+	solo.conf.url = fake.url;
+	solo.conf.timeout_ms = 10000;
+	solo.conf.pipeline = 1;
+	solo_start(&solo);
+	items = contract_items(&solo.rig, 3);
+	items[2].delivery.home = items[0].delivery.home;
+	assert_true(is_ready(&items[2]));
+	contract_send(&items[0], 1);
+	await_count(&fake.adds, 1);
+	assert_false(is_ready(&items[2]));
+	assert_true(is_ready(&items[1])); /* of the other worker */
+	fake_tell(&fake, ENTRY);
+	contract_await_reports(&items[0], 1);
+	assert_true(is_ready(&items[2]));
+	solo.peer.ops->drain(solo.rig.sink, 1000);
+	assert_false(is_ready(&items[2]));
+	contract_close(&solo.rig);
+	fake_close(&fake);
+	free(items);
+}
+
 static void
 script_has_its_name(void **state)
 {
@@ -1679,6 +1804,8 @@ main(void)
 	    cmocka_unit_test(adds_once_when_idempotent),
 	    cmocka_unit_test(a_turn_is_written_once),
 	    cmocka_unit_test(unsent_commands_are_told_apart),
+	    cmocka_unit_test(drains_with_patience),
+	    cmocka_unit_test(says_whether_it_is_ready),
 	    cmocka_unit_test(script_has_its_name),
 	    cmocka_unit_test(endpoints_may_do_without_dedup),
 	    cmocka_unit_test(script_errors_are_told),

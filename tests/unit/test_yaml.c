@@ -352,15 +352,15 @@ width_costs_what_it_weighs(void **state)
 		size_t count;
 	} cases[] = {
 	    {LISTEN ENDPOINT("") SINKS
-		"routes: [{to: {sink: f}}, {when: {metadata.x: [", "a,",
-		"b]}, to: {sink: f}}]\n", HUGE / 3},
-	    {LISTEN
-		"endpoints: {e: {path: /e, mode: svix, secrets: \"file:e.secret\","
-		" channels: \"{metadata.x}\", channel_values: [", "a,",
-		"a]}}\n" SINKS ROUTES, HUGE / 3},
-	    {LISTEN
-		"endpoints: {e: {path: /e, mode: svix, secrets: \"file:e.secret\","
-		" channels: [", "a,", "a]}}\n" SINKS ROUTES, HUGE / 3},
+		"routes: [{to: {sink: f}}, {when: {metadata.x: [",
+		"a,", "b]}, to: {sink: f}}]\n", HUGE / 3},
+	    {LISTEN "endpoints: {e: {path: /e, mode: svix,"
+		    " secrets: \"file:e.secret\","
+		    " channels: \"{metadata.x}\", channel_values: [",
+		"a,", "a]}}\n" SINKS ROUTES, HUGE / 3},
+	    {LISTEN "endpoints: {e: {path: /e, mode: svix,"
+		    " secrets: \"file:e.secret\", channels: [",
+		"a,", "a]}}\n" SINKS ROUTES, HUGE / 3},
 	};
 
 	(void)state;
