@@ -170,16 +170,32 @@ def test_100_continue(site):
         assert connection.read_answer().status == 417
 
 
+def has_read_all(connection):
+    """Whether nothing of what was sent waits in the daemon's socket, where a
+    reset would discard it (proc_pid_net(5): tcp)."""
+    daemon_port = connection.socket.getpeername()[1]
+    our_port = connection.socket.getsockname()[1]
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f.readlines()[1:]:
+            local, remote, _, queues = line.split()[1:5]
+            if (int(local.split(":")[1], 16) == daemon_port
+                    and int(remote.split(":")[1], 16) == our_port):
+                return int(queues.split(":")[1], 16) == 0
+    raise AssertionError("the connection is gone")
+
+
 def test_a_lost_client_is_delivered(site):
     """Once it is there whole, the event goes its way; the retry finds it."""
     daemon = site()
     headers = daemon.signed_headers("all", BODY, webhook_id="m")
     with daemon.connect() as connection:
         connection.send(request_bytes("POST", "/all", BODY, headers))
+        wait_until(lambda: has_read_all(connection), 10, "the daemon")
         connection.reset()
-    wait_until(lambda: daemon.events() == 1, 10, "the event")
+    daemon.wait_log("event.settled", id="m")
     answer = daemon.post("/all", BODY, headers)
     assert answer.json()["outcome"] == "duplicate"
+    assert daemon.events() == 1
 
 
 def test_half_a_body_is_nothing(site):

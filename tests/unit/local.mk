@@ -97,9 +97,9 @@ tests_unit_test_yaml_SOURCES = tests/unit/test_yaml.c \
 tests_unit_test_json_paths_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=hb_json_iter_name -Wl,--wrap=hb_json_iter_value
 
-# A sender can be kept in librdkafka.
+# A sender can be kept in librdkafka, a broker can be deaf.
 tests_unit_test_sink_kafka_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=rd_kafka_producev
+	-Wl,--wrap=rd_kafka_producev -Wl,--wrap=rd_kafka_metadata
 
 # Rows that are evaluated are counted in between.
 tests_unit_test_route_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hb_predicate_holds
