@@ -115,6 +115,7 @@ hb_dedup_new(const struct hb_config *cfg)
 	    sizeof(*dedup->endpoints));
 	dedup->metric_entries = hb_metric_get(HB_M_DEDUP_ENTRIES,
 	    NULL, NULL, NULL, NULL);
+	hb_metric_set(dedup->metric_entries, 0);
 	dedup->metric_evictions = hb_metric_get(HB_M_DEDUP_EVICTIONS,
 	    NULL, NULL, NULL, NULL);
 	return dedup;

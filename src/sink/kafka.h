@@ -179,6 +179,7 @@ void hb_kafka_watch_suspect(
 
 /* Watch: looks at the topics that are there and were not looked at yet. Best
  * effort; blocks for a second or so at most. */
-void hb_kafka_inspect(struct hb_kafka *kafka);
+void hb_kafka_inspect(
+    struct hb_kafka *kafka, const rd_kafka_metadata_t *metadata);
 
 #endif

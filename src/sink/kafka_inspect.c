@@ -112,8 +112,18 @@ list_topics(struct hb_kafka *kafka, rd_kafka_ConfigResource_t **list)
 	return count;
 }
 
+/* Whom to ask: any broker knows, and the one that has just answered is there.
+ * Left to itself librdkafka would look for the controller. */
+static int32_t
+choose_broker(const rd_kafka_metadata_t *metadata)
+{
+	if (metadata->orig_broker_id >= 0 || metadata->broker_cnt == 0)
+		return metadata->orig_broker_id;
+	return metadata->brokers[0].id; /* it was not known by number yet */
+}
+
 void
-hb_kafka_inspect(struct hb_kafka *kafka)
+hb_kafka_inspect(struct hb_kafka *kafka, const rd_kafka_metadata_t *metadata)
 {
 	rd_kafka_ConfigResource_t **list = hb_xcalloc(
 	    kafka->topic_count, sizeof(rd_kafka_ConfigResource_t *));
@@ -126,6 +136,8 @@ hb_kafka_inspect(struct hb_kafka *kafka)
 		    kafka->main.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 		rd_kafka_AdminOptions_set_request_timeout(
 		    options, INSPECT_MS, NULL, 0);
+		rd_kafka_AdminOptions_set_broker(
+		    options, choose_broker(metadata), NULL, 0);
 		queue = rd_kafka_queue_new(kafka->main.rk);
 		rd_kafka_DescribeConfigs(
 		    kafka->main.rk, list, count, options, queue);

@@ -257,8 +257,8 @@ ask(struct hb_kafka *kafka)
 	code = rd_kafka_metadata(kafka->main.rk, 0, NULL, &metadata, ANSWER_MS);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		on_answer(kafka, metadata);
+		hb_kafka_inspect(kafka, metadata);
 		rd_kafka_metadata_destroy(metadata);
-		hb_kafka_inspect(kafka);
 	} else if (kafka->failures > 0 || !kafka->was_up ||
 		   !atomic_load(&kafka->is_alive)) {
 		on_no_answer(kafka, code);

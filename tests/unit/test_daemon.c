@@ -277,6 +277,25 @@ open_daemon(struct daemon *d, const char *settings, const char *sink)
 	await(d, is_there, "the listener");
 }
 
+/* Whether the main loop has ended: then the kernel ends the process at
+ * SIGTERM. */
+static bool
+has_left_its_loop(const struct daemon *d)
+{
+	unsigned long long caught = 0;
+	char path[64], line[256];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
+	status = fopen(path, "re");
+	assert_non_null(status);
+	while (fgets(line, sizeof(line), status) != NULL)
+		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+			break;
+	fclose(status);
+	return (caught >> (SIGTERM - 1) & 1) == 0;
+}
+
 /* --- starting ------------------------------------------------------------- */
 
 static void
@@ -368,6 +387,8 @@ test_drain_serves(void **state)
 	open_daemon(&d, "", "-");
 	fd = begin_request(&d, body);
 	tell_to_stop(&d);
+	usleep(200000); /* in which it must not lose patience */
+	assert_false(has_left_its_loop(&d));
 	assert_true(http_send(fd, body, strlen(body)));
 	expect_answer(fd, 200, true);
 	expect_closed(fd);
@@ -410,8 +431,9 @@ test_drain_waits_for_nobody(void **state)
 	assert_true(http_send(silent, "POST", 4));
 	assert_true(http_send(sending, body, 500));
 	tell_to_stop(&d);
-	expect_exit(&d, EXIT_SUCCESS);
+	expect_answer(sending, 503, true);
 	close(sending);
+	expect_exit(&d, EXIT_SUCCESS);
 	close(silent);
 	remove_files(&d);
 	free(body);
@@ -438,24 +460,6 @@ test_second_signal(void **state)
 	free(body);
 }
 
-/* Whether the kernel would end the process at SIGTERM. */
-static bool
-takes_signals_itself(const struct daemon *d)
-{
-	unsigned long long caught = 0;
-	char path[64], line[256];
-	FILE *status;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
-	status = fopen(path, "re");
-	assert_non_null(status);
-	while (fgets(line, sizeof(line), status) != NULL)
-		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
-			break;
-	fclose(status);
-	return (caught >> (SIGTERM - 1) & 1) == 0;
-}
-
 /* It counts, too, when the main loop has ended and the sinks are waited for. */
 static void
 test_second_signal_while_flushing(void **state)
@@ -468,7 +472,7 @@ test_second_signal_while_flushing(void **state)
 	    "hard_timeout: 60s", "-");
 	fd = begin_event(&d);
 	tell_to_stop(&d);
-	await(&d, takes_signals_itself, "the main loop to end");
+	await(&d, has_left_its_loop, "the main loop to end");
 	assert_int_equal(kill(d.pid, SIGTERM), 0);
 	status = status_of(&d);
 	assert_true(WIFSIGNALED(status));

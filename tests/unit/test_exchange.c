@@ -561,7 +561,7 @@ test_unusable(void **state)
 	site_close(&site);
 }
 
-/* Without dedup every delivery is an event. */
+/* Without dedup every delivery is an event, and none is remembered. */
 static void
 test_without_dedup(void **state)
 {
@@ -582,6 +582,11 @@ test_without_dedup(void **state)
 	await_held(site.a, 1);
 	fake_report(site.a, 0, HB_REPORT_CONFIRMED, NULL);
 	expect(first, 200, "confirmed");
+	first = post(&site, 0, "/twice", "{\"job_id\":\"a\"}");
+	await_held(site.a, 1);
+	fake_report(site.a, 0, HB_REPORT_RETRY, NULL);
+	expect_later(first);
+	assert_int_equal(counted(HB_M_DEDUP_ENTRIES, NULL, NULL, NULL), 0);
 	site_close(&site);
 }
 
