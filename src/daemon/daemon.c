@@ -507,6 +507,7 @@ hb_daemon_run(const struct hb_config *cfg, struct hb_error *err)
 	stop_loops(&daemon);
 	release(&daemon);
 	if (started)
-		hb_log(HB_LOG_INFO, "daemon.stop", HB_F_STR("outcome", "clean"));
+		hb_log(HB_LOG_INFO, "daemon.stop",
+		    HB_F_STR("outcome", "clean"));
 	return started;
 }

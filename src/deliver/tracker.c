@@ -252,7 +252,8 @@ log_settled(const struct hb_tracker *tracker, enum hb_outcome outcome)
 	list_destinations(tracker, dst, sizeof(dst));
 	hb_log(HB_LOG_INFO, "event.settled",
 	    HB_F_STR("endpoint", ev->endpoint->name), HB_F_SPAN("id", ev->id),
-	    HB_F_SPAN("job", ev->job_id), HB_F_STR("outcome", hb_outcome_word(outcome)),
+	    HB_F_SPAN("job", ev->job_id),
+	    HB_F_STR("outcome", hb_outcome_word(outcome)),
 	    HB_F_STR("dst", dst),
 	    HB_F_I64("ms", hb_clock_wall_ms() - ev->received_ms));
 }

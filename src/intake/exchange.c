@@ -46,7 +46,7 @@ struct exchange {
 	struct hb_dedup_waiter waiter;
 	struct hb_deadline hard;
 	struct hb_task scan;
-	struct hb_error fault; /* why the body is unusable; code HB_OK: it is not */
+	struct hb_error fault; /* why the body is unusable; HB_OK: it is not */
 	const char *outcome;   /* for the access line */
 	enum where where;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_intake.c - paths, media types, trace context: the pure parts of intake */
+/* test_intake.c - paths, media types, trace context: what is pure in intake */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1002,10 +1002,12 @@ linger(rd_kafka_t *rk)
 	while (is_lane(lane, rk, UINT64_MAX) && !is_lane(lane, rk, 0))
 		if (!contract_wait(since_ms))
 			break;
+	/* Nothing may happen now. */
 	since_ms = hb_clock_mono_ms();
-	while (hb_clock_mono_ms() - since_ms < 100)
+	while (!lingering.is_gone && hb_clock_mono_ms() - since_ms < 500) {
+		lingering.is_gone = !is_lane(lane, rk, 0);
 		usleep(1000);
-	lingering.is_gone = !is_lane(lane, rk, 0);
+	}
 }
 
 /* The arguments as the sink gives them. */
