@@ -229,16 +229,17 @@ static void
 on_error(struct hb_kafka *kafka, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-	const struct fault *fault = fault_of(code);
 
-	hb_sink_count_error(&kafka->sink, fault->class);
+	if (rd_kafka_event_error_is_fatal(event)) {
+		/* The code may be its cause's. */
+		code = RD_KAFKA_RESP_ERR__FATAL;
+		condemn(kafka);
+	}
+	hb_sink_count_error(&kafka->sink, fault_of(code)->class);
 	/* Its text says less than those that came before it. */
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		note_trouble(kafka, code, rd_kafka_event_error_string(event));
-	if (fault->blame == THE_PRODUCER)
-		condemn(kafka);
-	else
-		hb_kafka_watch_ring(kafka);
+	hb_kafka_watch_ring(kafka);
 }
 
 static void

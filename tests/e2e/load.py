@@ -3,16 +3,13 @@
 answered with 2xx is sent again, under the same id."""
 
 import collections
-import os
 import queue
 import threading
 import time
 
+from hookbridge import SANITIZED
 from http1 import Connection, request_bytes
 from process import wait_until
-
-# Sanitizers make the daemon slow; what they look for needs no masses.
-SANITIZED = os.environ.get("HB_BUILD", "plain") != "plain"
 
 
 def scaled(count):

@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,11 +18,24 @@ def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _first_client_port():
+    """Clients are given ports from here on."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        return int(f.read().split()[0])
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody listens on now, nor is given to a
+    client while its server is away for a while."""
+    for _ in range(1000):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(
+                    10000, max(11000, _first_client_port()))))
+                return s.getsockname()[1]
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
 
 
 def wait_until(condition, timeout=20, what="the condition"):

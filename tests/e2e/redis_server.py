@@ -56,8 +56,8 @@ class RedisServer(Process):
         """Replies as bytes: tests compare what was sent. No patience: they
         wait themselves where they have to."""
         options.setdefault("retry", Retry(NoBackoff(), 0))
-        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=20,
-                           **options)
+        options.setdefault("socket_timeout", 20)
+        return redis.Redis(host="127.0.0.1", port=self.port, **options)
 
     def entries(self, stream, count=0, timeout=30):
         """All entries of a stream as (id, {field: value}), bytes. With count,

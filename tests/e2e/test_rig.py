@@ -7,8 +7,6 @@ import confluent_kafka
 import pytest
 import redis
 import svix.webhooks
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 import hookbridge as rig
 from http1 import Connection
@@ -72,8 +70,7 @@ def test_redis_comes_back_with_its_data(own_redis):
 
 
 def test_redis_pauses(own_redis):
-    client = redis.Redis(port=own_redis.port, socket_timeout=0.3,
-                         retry=Retry(NoBackoff(), 0))
+    client = own_redis.client(socket_timeout=0.3)
     own_redis.pause()
     with pytest.raises(redis.TimeoutError):
         client.ping()
