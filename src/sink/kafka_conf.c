@@ -400,7 +400,8 @@ rd_kafka_conf_t *
 hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
     const struct hb_config *cfg, struct hb_error *err)
 {
-	static const struct hb_pair alone[] = {{.name = "batch.num.messages", .value = "1"},
+	static const struct hb_pair alone[] = {
+	    {.name = "batch.num.messages", .value = "1"},
 	    {.name = "linger.ms", .value = "0"},
 	    {.name = "enable.idempotence", .value = "false"}};
 	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf, cfg, err);

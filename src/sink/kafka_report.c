@@ -311,7 +311,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	bool more;
 
 	(void)what;
-	/* Emptied before the queues are: an event after that writes it again. */
+	/* Emptied before the queues: an event after that writes it again. */
 	(void)eventfd_read(fd, &count);
 	more = read_events(&kafka->main);
 	more |= read_events(&kafka->solo);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kafka_solo.c - sends the messages of a refused batch one by one
  *
- * "Too large", "invalid record" and the like are said of a whole batch, whatever
- * message of it is at fault. So each of them is sent once more by a producer
- * whose batches hold one message; what that one is refused is refused for good,
- * the others were only in bad company.
+ * "Too large", "invalid record" and the like are said of a whole batch, no
+ * matter which message of it is at fault. So each of them is sent once more by
+ * a producer whose batches hold one message; what is refused there is refused
+ * for good, the others were only in bad company.
  *
  *   reader ─► enter the solo lane ─► suspects ─► watch ─► produce ─► reader
  *                                                  └─ opens the lane if need be

@@ -2,8 +2,8 @@
 /* kafka_peer.h - a Kafka cluster for unit tests, and what it has stored
  *
  * Usually tests/rig/kafka_mock in a process of its own; with HB_KAFKA_BROKERS
- * set, the cluster at that address. The oracle is librdkafka's consumer, reading
- * every partition from where it ended when the peer was made. */
+ * set, the cluster at that address. The oracle is librdkafka's consumer, which
+ * reads every partition from where it ended when the peer was made. */
 #ifndef HOOKBRIDGE_TESTS_KAFKA_PEER_H
 #define HOOKBRIDGE_TESTS_KAFKA_PEER_H
 
@@ -85,6 +85,23 @@ kafka_mock_tell(struct kafka_peer *peer, const char *command)
 	assert_non_null(fgets(answer, sizeof(answer), peer->from));
 	if (strcmp(answer, "ok\n") != 0)
 		fail_msg("%s: %s", command, answer);
+}
+
+/* Hangs the simulated cluster; when this returns all of it has stopped. */
+static inline void
+kafka_mock_pause(struct kafka_peer *peer)
+{
+	int status;
+
+	assert_int_equal(kill(peer->mock, SIGSTOP), 0);
+	assert_int_equal(waitpid(peer->mock, &status, WUNTRACED), peer->mock);
+	assert_true(WIFSTOPPED(status));
+}
+
+static inline void
+kafka_mock_resume(struct kafka_peer *peer)
+{
+	assert_int_equal(kill(peer->mock, SIGCONT), 0);
 }
 
 static inline void

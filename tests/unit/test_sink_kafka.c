@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_sink_kafka.c - the Kafka sink: the contract of all sinks, its settings,
- * and what it makes of brokers that fail in their own ways */
+ * and what it makes of brokers that fail in their own ways
+ *
+ * Against the simulated cluster, or with HB_KAFKA_BROKERS against a real one;
+ * a few tests are for one of the two. */
 #include "../../src/sink/kafka.h"
 #include "hookbridge/log.h"
 #include "kafka_peer.h"
@@ -642,7 +645,8 @@ empty_value_is_no_tombstone(void **state)
 	contract_await_reports(item, 1);
 	contract_check_confirmed(item, 1);
 	contract_check_arrived(&rig, item, 1);
-	assert_non_null(kafka_peer_find(&cluster, &item->delivery.msg)->payload);
+	assert_non_null(
+	    kafka_peer_find(&cluster, &item->delivery.msg)->payload);
 	contract_stop(&rig);
 	free(item);
 }
@@ -748,6 +752,58 @@ topic_limit_hits_one_message(void **state)
 	kafka_peer_delete(&cluster, "hb.small");
 }
 
+/* What stderr has been given since it was turned to the file, which is read by
+ * an offset of its own. */
+static bool
+was_logged(FILE *file, const char *word, const char *other)
+{
+	char path[64], line[1024];
+	bool was = false;
+	FILE *again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(file));
+	again = fopen(path, "r");
+	assert_non_null(again);
+	while (!was && fgets(line, sizeof(line), again) != NULL)
+		was = strstr(line, word) != NULL && strstr(line, other) != NULL;
+	fclose(again);
+	return was;
+}
+
+/* A topic that is less safe, or takes less, than one might think is told of
+ * when it is found. */
+static void
+weak_topics_are_told_of(void **state)
+{
+	static const char *const reasons[] = {
+	    "min.insync.replicas is 1", "max.message.bytes is 20000"};
+	struct contract_peer weak = solo_peer;
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	struct contract_rig rig;
+
+	(void)state;
+	kafka_peer_create(&cluster, "hb.weak", 1, "max.message.bytes", "20000");
+	weak.dests[0] = "hb.weak";
+	dup2(fileno(file), STDERR_FILENO);
+	contract_open(&rig, &weak);
+	contract_run(&rig);
+	for (size_t i = 0; i < HB_COUNT(reasons); i++) {
+		uint64_t since_ms = hb_clock_mono_ms();
+
+		while (!was_logged(file, "destination.weak", reasons[i]) &&
+		       contract_wait(since_ms))
+			;
+	}
+	contract_stop(&rig);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	for (size_t i = 0; i < HB_COUNT(reasons); i++)
+		assert_true(was_logged(file, "destination.weak", reasons[i]));
+	fclose(file);
+	kafka_peer_delete(&cluster, "hb.weak");
+}
+
 /* A cluster that hangs: what times out may be there; the sink goes down. */
 static void
 hanging_cluster_is_down(void **state)
@@ -759,7 +815,7 @@ hanging_cluster_is_down(void **state)
 	(void)state;
 	start_solo(&rig);
 	items = contract_items(&rig, COUNT);
-	kill(cluster.mock, SIGSTOP);
+	kafka_mock_pause(&cluster);
 	contract_send(items, COUNT);
 	contract_await_reports(items, COUNT);
 	contract_check_reports(items, COUNT);
@@ -767,7 +823,7 @@ hanging_cluster_is_down(void **state)
 		assert_int_not_equal(
 		    items[i].delivery.report, HB_REPORT_CONFIRMED);
 	assert_true(contract_await_health(&rig, HB_DOWN));
-	kill(cluster.mock, SIGCONT);
+	kafka_mock_resume(&cluster);
 	assert_true(contract_await_health(&rig, HB_UP));
 	contract_send_until_confirmed(&rig);
 	contract_stop(&rig);
@@ -1117,6 +1173,7 @@ main(void)
 	const struct CMUnitTest real[] = {
 	    cmocka_unit_test(topic_comes_and_goes),
 	    cmocka_unit_test(topic_limit_hits_one_message),
+	    cmocka_unit_test(weak_topics_are_told_of),
 	};
 	struct CMUnitTest tests[HB_COUNT(anywhere) + HB_COUNT(simulated)];
 	size_t more = HB_COUNT(simulated);
