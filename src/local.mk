@@ -18,3 +18,4 @@ include %D%/sink/local.mk
 include %D%/deliver/local.mk
 include %D%/intake/local.mk
 include %D%/daemon/local.mk
+include %D%/ctl/local.mk

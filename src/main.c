@@ -44,13 +44,15 @@ static const char help_text[] =
     "                       $HOOKBRIDGE_CONFIG, else\n"
     "                       " DEFAULT_CONFIG "\n"
     "  -t, --test           check the configuration, print every error, exit\n"
-    "      --dump-config    print the configuration in force, secrets redacted\n"
+    "      --dump-config    print the configuration in force, secrets\n"
+    "                       redacted\n"
     "      --log-level L    error, warning, info or debug, whatever the\n"
     "                       configuration says\n"
     "      --version        print the version\n"
     "  -h, --help           print this\n"
     "\n"
-    "SIGTERM and SIGINT stop it after what is in flight; SIGHUP reopens files.\n";
+    "SIGTERM and SIGINT stop it after what is in flight; SIGHUP reopens\n"
+    "files.\n";
 
 static void HB_NORETURN
 usage_error(const char *what, const char *arg)
@@ -91,23 +93,25 @@ finish_output(void)
 	return EX_IOERR;
 }
 
+enum { OPT_DUMP = 256, OPT_LEVEL, OPT_VERSION }; /* without a letter */
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "test", no_argument, NULL, 't' },
+	{ "dump-config", no_argument, NULL, OPT_DUMP },
+	{ "log-level", required_argument, NULL, OPT_LEVEL },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
 static struct options
 parse_options(int argc, char **argv)
 {
-	enum { OPT_DUMP = 256, OPT_LEVEL, OPT_VERSION };
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "test", no_argument, NULL, 't' },
-		{ "dump-config", no_argument, NULL, OPT_DUMP },
-		{ "log-level", required_argument, NULL, OPT_LEVEL },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct options opts = { default_config(), RUN, -1 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:th", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:th", long_options, NULL)) >= 0) {
 		switch (c) {
 		case 'c':
 			opts.config = optarg;
@@ -148,6 +152,7 @@ prepare_process(void)
 	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	hb_mem_init();
 }
 
 /* Why there is no configuration; what is wrong with it has been printed. */

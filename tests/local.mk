@@ -14,3 +14,4 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 include %D%/bench/local.mk
+include %D%/fuzz/local.mk

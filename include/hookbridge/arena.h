@@ -29,7 +29,7 @@ struct hb_span hb_arena_printf(struct hb_arena *arena, const char *fmt, ...)
 
 /* Runs fn(arg) when the arena is freed; last registered runs first. */
 void hb_arena_on_free(struct hb_arena *arena, void (*fn)(void *), void *arg);
-/* Bytes held, for the byte budget. */
+/* Bytes held; for tests. */
 size_t hb_arena_size(const struct hb_arena *arena);
 
 #endif

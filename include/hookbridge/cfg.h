@@ -31,7 +31,7 @@ enum hb_var {
 	HB_VAR_CHANNEL, /* the one that satisfied the route, else the first */
 	HB_VAR_ENDPOINT,
 	HB_VAR_JOB_TYPE,
-	/* and from here on metadata: HB_VAR_METADATA + index into metadata_paths */
+	/* From here on metadata: + the index into metadata_paths. */
 	HB_VAR_METADATA
 };
 
@@ -79,7 +79,7 @@ struct hb_endpoint_conf {
 	uint64_t body_size;
 	uint64_t metadata_size;
 	bool dedup;
-	/* What this endpoint holds of the memory budget; counted, so not const. */
+	/* What this endpoint holds of the memory budget; it changes. */
 	struct hb_budget_share *share;
 };
 
@@ -96,11 +96,11 @@ struct hb_sink_type {
 	 * NULL where the sink is one destination (file). */
 	const char *dest_key;
 	const char *dest_list_key; /* "topics", "streams" */
-	const struct hb_key *target_keys; /* own keys of routes[].to[], or NULL */
+	const struct hb_key *target_keys; /* own rows of routes[].to[]; NULL */
 	size_t target_size;
 	/* Checks what a table cannot say. Reports each fault by complain(); a
-	 * sentence that begins with "warning: " is no error, what stands behind a
-	 * newline is the remedy. */
+	 * sentence that begins with "warning: " is no error, what stands behind
+	 * a newline is the remedy. */
 	void (*check)(const struct hb_sink_conf *sink,
 	    void (*complain)(void *arg, const char *key, const char *fmt, ...)
 		HB_PRINTF(3, 4),
@@ -214,7 +214,8 @@ struct hb_config {
 	struct hb_http_conf http;
 	uint64_t memory;
 	struct {
-		int level, format, access; /* enum hb_log_level, hb_log_format */
+		int level, format; /* enum hb_log_level, hb_log_format */
+		int access;
 	} log;
 	struct hb_endpoint_conf *endpoints;
 	size_t endpoint_count;

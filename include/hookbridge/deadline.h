@@ -8,7 +8,6 @@
 #ifndef HOOKBRIDGE_DEADLINE_H
 #define HOOKBRIDGE_DEADLINE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "hookbridge/loop.h"

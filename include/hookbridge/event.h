@@ -14,7 +14,6 @@
 
 #include "hookbridge/arena.h"
 #include "hookbridge/cfg.h"
-#include "hookbridge/json_span.h"
 #include "hookbridge/span.h"
 
 /* For metrics: a fixed list. */
@@ -47,16 +46,15 @@ struct hb_event {
 	struct hb_span job_id;      /* decoded */
 	struct hb_span job_id_text; /* verbatim JSON, with quotes */
 	struct hb_span status;      /* folded: completed, failed, … unknown */
-	struct hb_span status_text; /* verbatim JSON; absent if there was none */
+	struct hb_span status_text; /* verbatim JSON; absent if it was */
 	enum hb_status_class status_class;
 	struct hb_span job_type;    /* absent when nothing tells */
-	struct hb_span metadata;    /* verbatim JSON value; absent if there was none */
-	struct hb_span result;      /* the same */
+	struct hb_span metadata, result; /* likewise */
 	/* Unknown members, verbatim: each span is one or more in a row, with
 	 * the commas between them ("name": value, "name": value). */
 	struct hb_span *extra;
 	size_t extra_count;
-	struct hb_span *envelope;   /* members around an enveloped body, so too */
+	struct hb_span *envelope;   /* likewise, around an enveloped body */
 	size_t envelope_count;
 	struct hb_span *channels;
 	size_t channel_count;

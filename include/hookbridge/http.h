@@ -44,6 +44,22 @@ struct hb_http_head {
 struct hb_span hb_http_header(const struct hb_http_head *head,
     struct hb_span name, size_t *count);
 
+/* --- requests that are there as a whole, without a server: offline.c ------ */
+
+struct hb_arena;
+struct hb_http_refusal;
+
+/* Reads a head as a server with these settings reads it, into spans of it and
+ * a table in the arena; false and *refusal when the server would answer. */
+bool hb_http_head_read(const struct hb_http_conf *conf, struct hb_span text,
+    struct hb_arena *arena, struct hb_http_head *head,
+    struct hb_http_refusal *refusal) HB_MUST_CHECK;
+/* Whether the server would let the body of such a request in where a handler
+ * lets in limit bytes. */
+bool hb_http_body_may_come(const struct hb_http_conf *conf,
+    const struct hb_http_head *head, uint64_t limit,
+    struct hb_http_refusal *refusal) HB_MUST_CHECK;
+
 /* --- requests ------------------------------------------------------------- */
 
 struct hb_http_request {
@@ -72,12 +88,18 @@ struct hb_http_reply {
 	bool close;
 };
 
+/* What the server itself answers, and why ("bad-header"). */
+struct hb_http_refusal {
+	struct hb_http_reply reply;
+	const char *reason;
+};
+
 /* How a request ended: told exactly once for each, malformed ones too. */
 struct hb_http_done {
 	struct hb_http_request *req; /* NULL when no head could be parsed */
 	const char *peer_text;
-	int code;           /* 499: the peer left before its body was complete */
-	const char *reason; /* why http itself answered ("bad-header"), or NULL */
+	int code;           /* 499: the peer left before its body's end */
+	const char *reason; /* why http itself answered: "bad-header"; NULL */
 	bool lost;          /* the peer was gone when the answer came */
 	uint64_t bytes;     /* head and body received */
 };

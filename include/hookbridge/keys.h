@@ -8,10 +8,10 @@
 #ifndef HOOKBRIDGE_KEYS_H
 #define HOOKBRIDGE_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hookbridge/error.h"
 #include "hookbridge/span.h"
 
 /* What a field of each type is, in the struct the row describes. */
@@ -23,7 +23,7 @@ enum hb_key_type {
 	HB_KEY_ENUM,      /* int, one of values */
 	HB_KEY_STRING,    /* const char *, NULL when absent */
 	HB_KEY_STRINGS,   /* struct hb_strings; a scalar is a list of one */
-	HB_KEY_SECRET,    /* struct hb_secret *, NULL when absent; "file:…", "env:…" */
+	HB_KEY_SECRET,    /* struct hb_secret *; NULL when absent */
 	HB_KEY_SECRETS,   /* struct hb_secrets */
 	HB_KEY_CIDRS,     /* struct hb_cidrs */
 	HB_KEY_PAIRS,     /* struct hb_pairs; a map of scalars */
@@ -82,9 +82,8 @@ struct hb_cidrs {
 struct hb_pair {
 	const char *name;
 	const char *value;
-	/* value came from file: or env:; never shown */
-	bool secret;
-	const char *source; /* "file:kafka.password" where secret: may be shown */
+	bool secret;        /* value came from file: or env:; never shown */
+	const char *source; /* then "file:kafka.password": may be shown */
 };
 struct hb_pairs {
 	struct hb_pair *items;

@@ -10,9 +10,9 @@
 #ifndef HOOKBRIDGE_LOG_H
 #define HOOKBRIDGE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "hookbridge/error.h"
 #include "hookbridge/span.h"
 
 enum hb_log_level {
@@ -71,7 +71,8 @@ bool hb_log_admit(const char *word);
 
 /* Text from outside made safe for a terminal or a log: control and format
  * characters, invalid UTF-8, quotes and backslashes become escapes. Writes at
- * most size - 1 bytes and a NUL, "…" at the end when cut; returns the length. */
+ * most size - 1 bytes and a NUL, "…" at the end when cut; returns the
+ * length. */
 size_t hb_log_escape(struct hb_span s, char *out, size_t size);
 
 #endif

@@ -11,6 +11,9 @@
 
 #include "hookbridge/span.h"
 
+/* Sets how much freed memory the process keeps. Before there is a thread. */
+void hb_mem_init(void);
+
 void *hb_xmalloc(size_t size);
 void *hb_xcalloc(size_t count, size_t size);
 void *hb_xrealloc(void *ptr, size_t size);

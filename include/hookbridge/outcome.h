@@ -6,7 +6,7 @@
 enum hb_outcome {
 	HB_CONFIRMED,     /* every destination has it */
 	HB_DEAD_LETTERED, /* settled, some of it as a dead letter */
-	HB_UNSETTLED      /* not everywhere, or not in time: the sender retries */
+	HB_UNSETTLED      /* not everywhere or not in time: sent again */
 };
 
 /* As answers and logs say it: "confirmed", "dead-lettered", "unsettled". */

@@ -54,8 +54,7 @@ struct hb_span hb_route_expand(const struct hb_tmpl *tmpl,
 
 /* Why a route matched or not, for explain: the first row of `when` that does
  * not hold, or NULL when all do; *channel as the leg would have it. */
-const struct hb_predicate_conf *hb_route_mismatch(
-    const struct hb_router *router, const struct hb_event *ev,
+const struct hb_predicate_conf *hb_route_mismatch(const struct hb_event *ev,
     const struct hb_route_conf *route, struct hb_span *channel);
 
 #endif

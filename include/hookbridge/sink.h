@@ -88,9 +88,13 @@ struct hb_sink_ops {
 	 * destinations of an event before anything is sent. NULL: any. */
 	bool (*fits)(const struct hb_sink *sink, const struct hb_message *msg,
 	    struct hb_error *err);
+	/* The same by its settings alone, for a sink that is not open. */
+	bool (*would_fit)(const struct hb_sink_conf *conf,
+	    const struct hb_config *cfg, const struct hb_message *msg,
+	    struct hb_error *err);
 	/* Whether send() could take this delivery now: asked on its home loop,
-	 * of all deliveries of an event, before the first of them is sent. NULL:
-	 * it can while the destination is not down. */
+	 * of all deliveries of an event, before the first of them is sent.
+	 * NULL: it can while the destination is not down. */
 	bool (*ready)(struct hb_sink *sink, const struct hb_delivery *delivery);
 	/* SIGHUP: reopen what is held by name; NULL where there is nothing. */
 	void (*reopen)(struct hb_sink *sink);
@@ -98,8 +102,8 @@ struct hb_sink_ops {
 	 * while the loops run; waits. From then on send() reports a retry. */
 	void (*drain)(struct hb_sink *sink, unsigned timeout_ms);
 	/* Frees; the loops have stopped or never ran, nothing is outstanding.
-	 * What the sink posted may still sit in a mailbox: it is run later, when
-	 * the loop is freed, and must not touch the sink. */
+	 * What the sink posted may still sit in a mailbox: it is run later,
+	 * when the loop is freed, and must not touch the sink. */
 	void (*close)(struct hb_sink *sink);
 };
 
@@ -123,6 +127,10 @@ void hb_sink_fini(struct hb_sink *sink);
 extern const struct hb_sink_ops hb_sink_kafka, hb_sink_redis, hb_sink_file;
 /* NULL-terminated: what the configuration may name. */
 const struct hb_sink_type *const *hb_sink_types(void);
+/* Whether the sink of a message's destination, were it open, would take a
+ * message of this size: fits() without a network. */
+bool hb_sink_would_fit(const struct hb_config *cfg,
+    const struct hb_message *msg, struct hb_error *err) HB_MUST_CHECK;
 
 /* --- all sinks of a configuration ----------------------------------------- */
 

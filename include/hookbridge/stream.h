@@ -54,6 +54,9 @@ ssize_t hb_stream_writev(struct hb_stream *stream, const struct iovec *iov,
     int count);
 /* Sends FIN; reading goes on. */
 void hb_stream_shutdown(struct hb_stream *stream);
+/* Throws away what the peer has not taken yet, and lets hb_stream_close() send
+ * a reset. */
+void hb_stream_abort(struct hb_stream *stream);
 int hb_stream_fd(const struct hb_stream *stream);
 
 #endif

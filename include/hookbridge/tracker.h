@@ -52,7 +52,8 @@ bool hb_tracker_is_late(const struct hb_tracker *tracker);
 struct hb_dedup_flight *hb_tracker_flight(struct hb_tracker *tracker);
 /* Sends the event along its plan; the event is sealed from here on. claimed:
  * the flight holds a claim, which the tracker ends. on_receipt may run before
- * this returns, and runs exactly once unless hb_tracker_detach() comes first. */
+ * this returns, and runs exactly once unless hb_tracker_detach() comes
+ * first. */
 void hb_tracker_start(struct hb_tracker *tracker, const struct hb_plan *plan,
     bool claimed, hb_receipt_fn *on_receipt, void *arg);
 void hb_tracker_detach(struct hb_tracker *tracker);

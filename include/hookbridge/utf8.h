@@ -59,4 +59,20 @@ hb_utf8_is_valid(struct hb_span s)
 	return true;
 }
 
+/* Valid, and without control characters. */
+static inline bool
+hb_utf8_is_plain(struct hb_span s)
+{
+	uint32_t c;
+
+	while (s.len > 0) {
+		size_t len = hb_utf8_next(s, &c);
+
+		if (len == 0 || hb_utf8_is_control(c))
+			return false;
+		s = hb_span_skip(s, len);
+	}
+	return true;
+}
+
 #endif

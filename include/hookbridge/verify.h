@@ -16,7 +16,6 @@
 
 #include <netinet/in.h>
 
-#include "hookbridge/arena.h"
 #include "hookbridge/cfg.h"
 #include "hookbridge/error.h"
 #include "hookbridge/http.h"
@@ -34,7 +33,7 @@ void hb_verify_bench_free(struct hb_verify_bench *bench);
 
 /* What a verified request turned out to be. */
 struct hb_verified {
-	struct hb_span webhook_id; /* in the head's memory; absent in direct mode */
+	struct hb_span webhook_id; /* in the head's memory; direct: absent */
 	int64_t webhook_timestamp;
 	unsigned key;    /* place in the endpoint's list; 0 is the newest */
 	size_t body_len; /* shorter than received when a token was cut out */

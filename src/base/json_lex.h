@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json_lex.h - the letters of JSON, shared by json_*.c
  * Private to src/base. Thread: any, pure. */
-#ifndef HB_JSON_LEX_H
-#define HB_JSON_LEX_H
+#ifndef HB_BASE_JSON_LEX_H
+#define HB_BASE_JSON_LEX_H
 
 #include <stddef.h>
 #include <string.h>
@@ -16,6 +16,8 @@
 static inline const char *
 json_skip_space(const char *p, const char *end)
 {
+	if (p < end && *p > ' ') /* as senders without white space have it */
+		return p;
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
 		p++;
 	return p;

@@ -8,10 +8,11 @@
  *
  * There is no recursion. scan_value() alternates between two states:
  *
- *   a value is due ── scalar, {}, [] ──────────────► a value has ended
- *     │   ▲                                            │      │
- *     │   └── '[', or '{' name ':' ── one level down   │      │ depth 0: done
- *     └◄── ',' and, in an object, name ':' ────────────┘      ▼
+ *   a value is due, in an object after ── scalar, {}, [] ──► a value has ended
+ *   its name and ':'                                           │      │
+ *     │   ▲                                                    │      │ depth 0
+ *     │   └── '[' or '{' ── one level down                     │      │ done
+ *     └◄── ',' ────────────────────────────────────────────────┘      ▼
  *
  * and '}' or ']' after a value ends the container around it. All that is kept
  * of an open container is one bit: whether it is an object.
@@ -25,6 +26,7 @@
 struct scan {
 	const char *start, *end;
 	unsigned depth;
+	bool in_object; /* what the innermost container is */
 	uint64_t objects[HB_JSON_MAX_DEPTH / 64]; /* bit depth - 1: an object */
 	hb_json_visit_fn *visit;		  /* NULL: validate only */
 	void *arg;
@@ -73,14 +75,13 @@ escape_len(const char *p, const char *end)
 	}
 }
 
-/* p stands behind the opening quote. */
+/* From the first byte on that is not plain. */
 static const char *
-read_string(struct scan *s, const char *p)
+read_odd_string(struct scan *s, const char *p)
 {
 	size_t len;
 
-	for (;;) {
-		p = json_skip_plain(p, s->end);
+	for (;; p = json_skip_plain(p, s->end)) {
 		if (p == s->end)
 			return fault(s, p, "the string's closing quote");
 		if (*p == '"')
@@ -99,6 +100,14 @@ read_string(struct scan *s, const char *p)
 			} while (p < s->end && (unsigned char)*p >= 0x80);
 		}
 	}
+}
+
+/* p stands behind the opening quote. */
+static inline const char *
+read_string(struct scan *s, const char *p)
+{
+	p = json_skip_plain(p, s->end);
+	return p < s->end && *p == '"' ? p + 1 : read_odd_string(s, p);
 }
 
 /* One digit or more. */
@@ -141,44 +150,7 @@ read_word(struct scan *s, const char *p, struct hb_span word)
 	return p + word.len;
 }
 
-static const char *
-read_scalar(struct scan *s, const char *p)
-{
-	switch (p < s->end ? *p : '\0') {
-	case '"':
-		return read_string(s, p + 1);
-	case 't':
-		return read_word(s, p, HB_SPAN("true"));
-	case 'f':
-		return read_word(s, p, HB_SPAN("false"));
-	case 'n':
-		return read_word(s, p, HB_SPAN("null"));
-	case '-':
-	case '0':
-	case '1':
-	case '2':
-	case '3':
-	case '4':
-	case '5':
-	case '6':
-	case '7':
-	case '8':
-	case '9':
-		return read_number(s, p);
-	default:
-		return fault(s, p, "a value");
-	}
-}
-
 /* --- containers ----------------------------------------------------------- */
-
-static bool
-in_object(const struct scan *s)
-{
-	unsigned bit = s->depth - 1;
-
-	return (s->objects[bit / 64] >> (bit % 64) & 1) != 0;
-}
 
 static bool
 push(struct scan *s, const char *p, bool object)
@@ -194,7 +166,17 @@ push(struct scan *s, const char *p, bool object)
 	else
 		s->objects[s->depth / 64] &= ~bit;
 	s->depth++;
+	s->in_object = object;
 	return true;
+}
+
+static void
+pop(struct scan *s)
+{
+	unsigned bit = --s->depth - 1;
+
+	s->in_object = s->depth > 0 &&
+		       (s->objects[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
 /* A member's name and colon; p stands at the name. */
@@ -221,7 +203,7 @@ read_name(struct scan *s, const char *p)
 }
 
 /* The '{' or '[' at p. An empty container is a value that has ended; otherwise
- * *due tells that its first value is due. */
+ * *due tells that its first member or value is due. */
 static const char *
 read_open(struct scan *s, const char *p, bool *due)
 {
@@ -231,11 +213,44 @@ read_open(struct scan *s, const char *p, bool *due)
 		return NULL;
 	p = json_skip_space(p + 1, s->end);
 	if (p < s->end && *p == (object ? '}' : ']')) {
-		s->depth--;
+		pop(s);
 		return p + 1;
 	}
 	*due = true;
-	return object ? read_name(s, p) : p;
+	return p;
+}
+
+/* Reads a scalar, or a container's opening bracket, see read_open(). */
+static const char *
+read_value(struct scan *s, const char *p, bool *due)
+{
+	switch (p < s->end ? *p : '\0') {
+	case '{':
+	case '[':
+		return read_open(s, p, due);
+	case '"':
+		return read_string(s, p + 1);
+	case 't':
+		return read_word(s, p, HB_SPAN("true"));
+	case 'f':
+		return read_word(s, p, HB_SPAN("false"));
+	case 'n':
+		return read_word(s, p, HB_SPAN("null"));
+	case '-':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
+		return read_number(s, p);
+	default:
+		return fault(s, p, "a value");
+	}
 }
 
 /* A member of the outermost object has ended at p. */
@@ -251,25 +266,23 @@ report(struct scan *s, const char *p)
 }
 
 /* A value has ended at p: closes what closes there, and goes on to the next
- * value, or to the end of the outermost one (depth 0). */
+ * member or value, or to the end of the outermost one (depth 0). */
 static const char *
 read_next(struct scan *s, const char *p)
 {
 	while (s->depth > 0) {
-		bool object = in_object(s);
+		bool object = s->in_object;
 
 		if (s->depth == 1 && object && s->visit != NULL &&
 		    !report(s, p))
 			return NULL;
 		p = json_skip_space(p, s->end);
-		if (p < s->end && *p == ',') {
-			p = json_skip_space(p + 1, s->end);
-			return object ? read_name(s, p) : p;
-		}
+		if (p < s->end && *p == ',')
+			return json_skip_space(p + 1, s->end);
 		if (p == s->end || *p != (object ? '}' : ']'))
 			return fault(
 			    s, p, object ? "',' or '}'" : "',' or ']'");
-		s->depth--;
+		pop(s);
 		p++;
 	}
 	return p;
@@ -281,12 +294,11 @@ scan_value(struct scan *s, const char *p)
 	do {
 		bool due = false;
 
+		if (s->in_object && (p = read_name(s, p)) == NULL)
+			return NULL;
 		if (s->depth == 1)
 			s->member.value.text.ptr = p;
-		if (p < s->end && (*p == '{' || *p == '['))
-			p = read_open(s, p, &due);
-		else
-			p = read_scalar(s, p);
+		p = read_value(s, p, &due);
 		if (p != NULL && !due)
 			p = read_next(s, p);
 	} while (p != NULL && s->depth > 0);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libhookbridge_a_SOURCES += \
 	%D%/arena.c \
+	%D%/backoff.c \
 	%D%/budget.c \
 	%D%/clock.c \
 	%D%/crypto.c \
@@ -17,6 +18,7 @@ libhookbridge_a_SOURCES += \
 	%D%/metric.c \
 	%D%/tmpl.c \
 	include/hookbridge/arena.h \
+	include/hookbridge/backoff.h \
 	include/hookbridge/budget.h \
 	include/hookbridge/clock.h \
 	include/hookbridge/crypto.h \

@@ -13,7 +13,6 @@
 #include <sched.h>
 #include <string.h>
 
-#include "hookbridge/mem.h"
 #include "load.h"
 
 #define DAY_MS (UINT64_C(24) * 60 * 60 * 1000)

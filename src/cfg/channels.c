@@ -123,13 +123,10 @@ hb_load_channels(struct hb_load *ld, const struct hb_node *endpoint_node,
 
 	if (values != NULL)
 		read_labels(ld, values, &shared);
-	if (list != NULL && list->kind != HB_NODE_BROKEN) {
-		size_t count = hb_node_item_count(list);
-
-		endpoint->channels = hb_arena_calloc(ld->arena, count,
-		    sizeof(*endpoint->channels));
-		endpoint->channel_count = count;
-	}
+	if (list != NULL && list->kind != HB_NODE_BROKEN)
+		endpoint->channel_count = hb_node_item_count(list);
+	endpoint->channels = hb_arena_calloc(ld->arena,
+	    endpoint->channel_count, sizeof(*endpoint->channels));
 	for (size_t i = 0; i < endpoint->channel_count; i++) {
 		const struct hb_node *node = hb_node_item(list, i);
 		struct hb_channel_conf *channel = &endpoint->channels[i];

@@ -2,7 +2,6 @@
 /* check.c - what only several parts together can show: limits and endpoints
  *
  * Each check copes with parts that an earlier stage left incomplete. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "load.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check_routes.c - routes seen together: names, destinations that two of them
  * name, routes that can never act, and channels that a route trusts */
-#include <stdio.h>
 #include <string.h>
 
 #include "load.h"

@@ -3,11 +3,11 @@
  *
  * Published ones (documentation, test vectors) are known here by their digest
  * only, so that this file is no list of keys. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "hookbridge/crypto.h"
 #include "hookbridge/mem.h"
+#include "hookbridge/secret.h"
 #include "load.h"
 
 /* One secret and where the file names it. */
@@ -47,6 +47,7 @@ static const char *const published[] = {
 	"22491e77680e9d152dde5261ab63d8a2",
 };
 
+/* text: without the prefix that says its kind. */
 static bool
 is_published(struct hb_span text)
 {
@@ -72,6 +73,12 @@ without_prefix(const struct hb_secret *secret)
 		if (hb_span_starts(text, hb_span_of(prefixes[i])))
 			return hb_span_skip(text, strlen(prefixes[i]));
 	return text;
+}
+
+bool
+hb_secret_is_published(const struct hb_secret *secret)
+{
+	return is_published(without_prefix(secret));
 }
 
 /* --- collecting ----------------------------------------------------------- */

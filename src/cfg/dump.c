@@ -3,8 +3,9 @@
  *
  * Made from the structs, not from the file: what it shows is what runs. A
  * secret is shown by its source, its length in a comment; what a type does not
- * declare public is a comment as a whole, and then missing when it is loaded. Texts are always quoted, in an
- * escaping that YAML and JSON share and that no terminal obeys. */
+ * declare public is a comment as a whole, and then missing when it is loaded.
+ * Texts are always quoted, in an escaping that YAML and JSON share and that no
+ * terminal obeys. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,17 @@ word_of(const struct hb_key_word *words, int value)
 }
 
 static void
-put_number(const struct dump *d, const struct hb_key *key, uint64_t value)
+put_bool(struct dump *d, const struct hb_key *key, const void *field)
 {
+	put_name(d, key->name);
+	fputs(*(const bool *)field ? " true" : " false", d->out);
+	end_row(d, key);
+}
+
+static void
+put_number(struct dump *d, const struct hb_key *key, const void *field)
+{
+	uint64_t value = *(const uint64_t *)field;
 	char text[HB_VALUE_SIZE];
 
 	if (value == 0 && key->min > 0)
@@ -128,8 +138,18 @@ put_number(const struct dump *d, const struct hb_key *key, uint64_t value)
 }
 
 static void
-put_string(const struct dump *d, const struct hb_key *key, const char *text)
+put_enum(struct dump *d, const struct hb_key *key, const void *field)
 {
+	put_name(d, key->name);
+	fprintf(d->out, " %s", word_of(key->values, *(const int *)field));
+	end_row(d, key);
+}
+
+static void
+put_string(struct dump *d, const struct hb_key *key, const void *field)
+{
+	const char *text = *(const char *const *)field;
+
 	if (text == NULL)
 		return;
 	if (key->flags & HB_KEY_HIDDEN) {
@@ -144,9 +164,10 @@ put_string(const struct dump *d, const struct hb_key *key, const char *text)
 }
 
 static void
-put_strings(const struct dump *d, const struct hb_key *key,
-    const struct hb_strings *list)
+put_strings(struct dump *d, const struct hb_key *key, const void *field)
 {
+	const struct hb_strings *list = field;
+
 	if (list->count == 0)
 		return;
 	put_name(d, key->name);
@@ -163,33 +184,42 @@ put_source(const struct dump *d, const char *source, size_t len)
 }
 
 static void
-put_secret(const struct dump *d, const struct hb_secret *secret)
+put_secret(struct dump *d, const struct hb_key *key, const void *field)
 {
+	const struct hb_secret *secret = *(struct hb_secret *const *)field;
+
+	if (secret == NULL)
+		return;
+	put_name(d, key->name);
+	fputc(' ', d->out);
 	put_source(d, secret->source, secret->len);
 }
 
 static void
-put_secrets(const struct dump *d, const char *name,
-    const struct hb_secrets *secrets)
+put_secrets(struct dump *d, const struct hb_key *key, const void *field)
 {
+	const struct hb_secrets *secrets = field;
+
 	if (secrets->count == 0)
 		return;
-	put_name(d, name);
+	put_name(d, key->name);
 	fputc('\n', d->out);
 	for (size_t i = 0; i < secrets->count; i++) {
 		fprintf(d->out, "%*s- ", (d->depth + 1) * 2, "");
-		put_secret(d, secrets->items[i]);
+		put_source(
+		    d, secrets->items[i]->source, secrets->items[i]->len);
 	}
 }
 
 static void
-put_cidrs(const struct dump *d, const char *name, const struct hb_cidrs *list)
+put_cidrs(struct dump *d, const struct hb_key *key, const void *field)
 {
+	const struct hb_cidrs *list = field;
 	char text[HB_VALUE_SIZE];
 
 	if (list->count == 0)
 		return;
-	put_name(d, name);
+	put_name(d, key->name);
 	fputs(" [", d->out);
 	for (size_t i = 0; i < list->count; i++) {
 		hb_value_print_cidr(&list->items[i], text);
@@ -211,11 +241,13 @@ is_public(const struct dump *d, const struct hb_pair *pair)
 }
 
 static void
-put_pairs(struct dump *d, const char *name, const struct hb_pairs *pairs)
+put_pairs(struct dump *d, const struct hb_key *key, const void *field)
 {
+	const struct hb_pairs *pairs = field;
+
 	if (pairs->count == 0)
 		return;
-	open_section(d, name);
+	open_section(d, key->name);
 	for (size_t i = 0; i < pairs->count; i++) {
 		const struct hb_pair *pair = &pairs->items[i];
 
@@ -242,59 +274,39 @@ static void put_keys(struct dump *d, const struct hb_key *keys,
 static void put_token(struct dump *d, const struct hb_token_conf *token);
 
 static void
+put_section(struct dump *d, const struct hb_key *key, const void *field)
+{
+	if (key->sub == hb_keys_token) {
+		put_token(d, field);
+		return;
+	}
+	open_section(d, key->name);
+	put_keys(d, key->sub, field);
+	d->depth--;
+}
+
+static void
 put_row(struct dump *d, const struct hb_key *key, const void *field)
 {
-	switch (key->type) {
-	case HB_KEY_BOOL:
-		put_name(d, key->name);
-		fputs(*(const bool *)field ? " true" : " false", d->out);
-		end_row(d, key);
-		break;
-	case HB_KEY_UINT:
-	case HB_KEY_SIZE:
-	case HB_KEY_DURATION:
-		put_number(d, key, *(const uint64_t *)field);
-		break;
-	case HB_KEY_ENUM:
-		put_name(d, key->name);
-		fprintf(d->out, " %s",
-		    word_of(key->values, *(const int *)field));
-		end_row(d, key);
-		break;
-	case HB_KEY_STRING:
-		put_string(d, key, *(const char *const *)field);
-		break;
-	case HB_KEY_STRINGS:
-		put_strings(d, key, field);
-		break;
-	case HB_KEY_SECRET:
-		if (*(struct hb_secret *const *)field == NULL)
-			break;
-		put_name(d, key->name);
-		fputc(' ', d->out);
-		put_secret(d, *(struct hb_secret *const *)field);
-		break;
-	case HB_KEY_SECRETS:
-		put_secrets(d, key->name, field);
-		break;
-	case HB_KEY_CIDRS:
-		put_cidrs(d, key->name, field);
-		break;
-	case HB_KEY_PAIRS:
-		put_pairs(d, key->name, field);
-		break;
-	case HB_KEY_SECTION:
-		if (key->sub == hb_keys_token) {
-			put_token(d, field);
-			break;
-		}
-		open_section(d, key->name);
-		put_keys(d, key->sub, field);
-		d->depth--;
-		break;
-	case HB_KEY_CUSTOM:
-		break; /* written by who knows it */
-	}
+	static void (*const put[])(struct dump *d, const struct hb_key *key,
+	    const void *field) = {
+		[HB_KEY_BOOL] = put_bool,
+		[HB_KEY_UINT] = put_number,
+		[HB_KEY_SIZE] = put_number,
+		[HB_KEY_DURATION] = put_number,
+		[HB_KEY_ENUM] = put_enum,
+		[HB_KEY_STRING] = put_string,
+		[HB_KEY_STRINGS] = put_strings,
+		[HB_KEY_SECRET] = put_secret,
+		[HB_KEY_SECRETS] = put_secrets,
+		[HB_KEY_CIDRS] = put_cidrs,
+		[HB_KEY_PAIRS] = put_pairs,
+		[HB_KEY_SECTION] = put_section,
+		[HB_KEY_CUSTOM] = NULL, /* written by who knows it */
+	};
+
+	if (put[key->type] != NULL)
+		put[key->type](d, key, field);
 }
 
 static void

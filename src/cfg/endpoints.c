@@ -4,6 +4,7 @@
 
 #include "hookbridge/mem.h"
 #include "hookbridge/near.h"
+#include "hookbridge/secret.h"
 #include "hookbridge/svix_key.h"
 #include "load.h"
 #include "values.h"
@@ -14,7 +15,6 @@
 #define GIB (UINT64_C(1) << 30)
 #define SVIX_BODY_SIZE (UINT64_C(2) << 20)
 #define DIRECT_BODY_SIZE (UINT64_C(8) << 20)
-#define MIN_TOKEN 16
 #define MAX_SECRETS 8
 #define MANY_SECRETS 3
 
@@ -174,8 +174,11 @@ read_plain_token(struct hb_load *ld, const struct hb_node *node,
 	static const struct {
 		const char *word;
 		enum hb_token_in in;
-	} words[] = { { "bearer", HB_TOKEN_BEARER }, { "basic", HB_TOKEN_BASIC },
-		{ "path", HB_TOKEN_PATH } };
+	} words[] = {
+		{ "bearer", HB_TOKEN_BEARER },
+		{ "basic", HB_TOKEN_BASIC },
+		{ "path", HB_TOKEN_PATH },
+	};
 	struct hb_near near;
 
 	hb_near_init(&near, word);
@@ -222,13 +225,15 @@ load_token(struct hb_load *ld, const struct hb_node *map,
 	}
 }
 
-static bool
-has_control(const struct hb_secret *secret)
+enum hb_token_fault
+hb_token_judge(const struct hb_secret *token)
 {
-	for (size_t i = 0; i < secret->len; i++)
-		if (secret->data[i] < ' ' || secret->data[i] == 0x7f)
-			return true;
-	return false;
+	if (token->len < HB_TOKEN_MIN)
+		return HB_TOKEN_SHORT;
+	for (size_t i = 0; i < token->len; i++)
+		if (token->data[i] < ' ' || token->data[i] == 0x7f)
+			return HB_TOKEN_CONTROL;
+	return HB_TOKEN_GOOD;
 }
 
 static void
@@ -237,18 +242,23 @@ check_token(struct hb_load *ld, const struct hb_node *node,
 {
 	const char *source = hb_report_quote(ld->report, secret->source);
 
-	if (secret->len < MIN_TOKEN) {
+	switch (hb_token_judge(secret)) {
+	case HB_TOKEN_GOOD:
+		break;
+	case HB_TOKEN_SHORT:
 		hb_report_error(ld->report, node,
 		    "expected a token of at least %d bytes, \"%s\" has %zu",
-		    MIN_TOKEN, source, secret->len);
+		    HB_TOKEN_MIN, source, secret->len);
 		hb_report_remedy(ld->report,
 		    "make one: head -c 24 /dev/urandom | base64");
-	} else if (has_control(secret)) {
+		break;
+	case HB_TOKEN_CONTROL:
 		hb_report_error(ld->report, node,
 		    "expected a token on one line, \"%s\" has several or "
 		    "holds control characters", source);
 		hb_report_remedy(ld->report,
 		    "several tokens are a list of several files");
+		break;
 	}
 }
 

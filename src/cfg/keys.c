@@ -14,7 +14,6 @@
 #include "hookbridge/near.h"
 #include "load.h"
 #include "read.h"
-#include "values.h"
 
 static void *
 field_of(const struct hb_key *key, const void *conf)

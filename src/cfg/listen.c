@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* listen.c - where webhooks come in */
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -126,8 +125,9 @@ check_address(struct hb_load *ld, const struct hb_node *node,
 	}
 }
 
-bool
-hb_listen_is_loopback(const char *address)
+/* Reachable from this machine only. */
+static bool
+is_loopback(const char *address)
 {
 	struct in6_addr v6;
 	struct host host;
@@ -149,7 +149,7 @@ hb_config_is_loopback(const struct hb_config *cfg)
 {
 	for (size_t i = 0; i < cfg->listen_count; i++)
 		if (cfg->listen[i].address != NULL &&
-		    !hb_listen_is_loopback(cfg->listen[i].address))
+		    !is_loopback(cfg->listen[i].address))
 			return false;
 	return true;
 }

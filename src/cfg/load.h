@@ -6,8 +6,8 @@
  * that, so that one run finds every fault. Entries of lists and maps stand in
  * one-to-one correspondence with the file's nodes, so that a later stage finds
  * the node of an entry by its index. */
-#ifndef CFG_LOAD_H
-#define CFG_LOAD_H
+#ifndef HB_CFG_LOAD_H
+#define HB_CFG_LOAD_H
 
 #include "hookbridge/cfg.h"
 #include "report.h"
@@ -52,8 +52,6 @@ bool hb_keys_equal(const struct hb_key *keys, const void *a, const void *b);
  * Each returns whether *out was set. */
 bool hb_read_text(struct hb_load *ld, const struct hb_node *node,
     const char **out);
-bool hb_read_texts(struct hb_load *ld, const struct hb_node *node,
-    struct hb_strings *out);
 bool hb_read_bool(struct hb_load *ld, const struct hb_node *node, bool *out);
 /* A list, or an error; an empty one is an error too. */
 bool hb_is_list(struct hb_load *ld, const struct hb_node *node,
@@ -73,8 +71,6 @@ void hb_check_name(struct hb_load *ld, const struct hb_node *node);
  * with the configuration. */
 struct hb_secret *hb_secret_load(struct hb_load *ld,
     const struct hb_node *node);
-/* Whether text names a secret instead of being one. */
-bool hb_secret_is_source(const char *text);
 
 /* --- vault.c -------------------------------------------------------------- */
 
@@ -147,8 +143,7 @@ void hb_check_limits(struct hb_load *ld);
 const struct hb_route_conf *hb_route_trusting_label(
     const struct hb_config *cfg, const char *label);
 
-/* Whether an address is reachable from this machine only. */
-bool hb_listen_is_loopback(const char *address);
+/* Whether all listeners are reachable from this machine only. */
 bool hb_config_is_loopback(const struct hb_config *cfg);
 
 /* Tables that dump.c, or a test, walks as well. */

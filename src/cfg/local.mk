@@ -32,4 +32,5 @@ libhookbridge_a_SOURCES += \
 	include/hookbridge/cfg.h \
 	include/hookbridge/keys.h \
 	include/hookbridge/near.h \
+	include/hookbridge/secret.h \
 	include/hookbridge/svix_key.h

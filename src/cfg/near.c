@@ -6,7 +6,6 @@
  * near names the first offered wins. */
 #include "hookbridge/near.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_LEN 64

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hookbridge/near.h"
+#include "hookbridge/secret.h"
 #include "values.h"
 
 /* --- lists: a scalar is a list of one ------------------------------------- */
@@ -189,8 +190,8 @@ hb_read_text(struct hb_load *ld, const struct hb_node *node, const char **out)
 	return true;
 }
 
-bool
-hb_read_texts(struct hb_load *ld, const struct hb_node *node,
+static bool
+read_texts(struct hb_load *ld, const struct hb_node *node,
     struct hb_strings *out)
 {
 	size_t count = hb_node_item_count(node);
@@ -235,7 +236,7 @@ hb_key_read_strings(struct hb_load *ld, const struct hb_key *key,
 {
 	struct hb_strings *list = field;
 
-	if (hb_read_texts(ld, node, list))
+	if (read_texts(ld, node, list))
 		check_count(ld, key, node, list->count);
 }
 

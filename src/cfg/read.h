@@ -2,8 +2,8 @@
 /* read.h - one value of the file read as a row's type
  *
  * What is wrong is reported; the field is then left as it is. */
-#ifndef CFG_READ_H
-#define CFG_READ_H
+#ifndef HB_CFG_READ_H
+#define HB_CFG_READ_H
 
 #include "load.h"
 

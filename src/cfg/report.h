@@ -6,8 +6,8 @@
  * by way of hb_node_show() or hb_report_quote().
  *
  * The struct is hb_faults because the tag hb_report is a sink's. */
-#ifndef CFG_REPORT_H
-#define CFG_REPORT_H
+#ifndef HB_CFG_REPORT_H
+#define HB_CFG_REPORT_H
 
 #include <stdio.h>
 

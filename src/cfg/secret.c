@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "hookbridge/crypto.h"
+#include "hookbridge/secret.h"
 #include "load.h"
 
 #define MAX_SECRET 4096
@@ -250,4 +251,36 @@ hb_secret_load(struct hb_load *ld, const struct hb_node *node)
 		return NULL;
 	}
 	return is_file ? load_file(ld, node, name) : load_env(ld, node, name);
+}
+
+/* --- by itself ------------------------------------------------------------ */
+
+static struct hb_secret *
+load_stdin(struct hb_load *ld, const struct hb_node *node)
+{
+	char text[MAX_SECRET + 1];
+	ssize_t len = read_up_to(STDIN_FILENO, text, sizeof(text));
+	struct hb_secret *secret = judge_content(ld, node, "stdin", text, len);
+
+	hb_wipe(text, sizeof(text));
+	return secret;
+}
+
+struct hb_secret *
+hb_secret_read(struct hb_arena *arena, const char *source,
+    const char *directory, const char *name, FILE *out)
+{
+	struct hb_node node = { .kind = HB_NODE_SCALAR, .text = source };
+	struct hb_load ld = { .arena = arena,
+		.scratch = hb_arena_new(1024),
+		.report = hb_report_new(name),
+		.directory = directory };
+	struct hb_secret *secret = strcmp(source, "-") == 0
+	    ? load_stdin(&ld, &node)
+	    : hb_secret_load(&ld, &node);
+
+	hb_report_print(ld.report, out);
+	hb_report_free(ld.report);
+	hb_arena_free(ld.scratch);
+	return secret;
 }

@@ -47,7 +47,7 @@ find_type(struct hb_load *ld, const struct hb_node *node)
 {
 	const char *name;
 
-	if (node == NULL || !hb_read_text(ld, node, &name))
+	if (!hb_read_text(ld, node, &name))
 		return NULL;
 	for (size_t i = 0; ld->types[i] != NULL; i++) {
 		if (strcmp(ld->types[i]->name, name) != 0)
@@ -69,37 +69,48 @@ struct complaint {
 	const struct hb_node *map;
 };
 
+/* "[1]" below a node, or NULL; the key goes on behind it. */
+static const struct hb_node *
+take_index(const struct hb_node *node, const char **key)
+{
+	size_t index = strtoul(*key + 1, NULL, 10);
+
+	*key += strcspn(*key, "]");
+	*key += **key == ']';
+	*key += **key == '.';
+	if (node->kind == HB_NODE_MAP ||
+	    (node->kind == HB_NODE_LIST && index >= node->count))
+		return NULL;
+	return hb_node_item(node, index);
+}
+
+/* "properties" below a node, or NULL; the key goes on behind it. */
+static const struct hb_node *
+take_name(const struct hb_node *node, const char **key)
+{
+	size_t len = strcspn(*key, ".[");
+	char name[128];
+
+	snprintf(name, sizeof(name), "%.*s", (int)len, *key);
+	*key += len + ((*key)[len] == '.');
+	return hb_node_get(node, name);
+}
+
 /* "brokers[1]" or "properties.compression.codec" below map; as far as the file
- * has it. */
+ * has it. A name may hold dots. */
 static const struct hb_node *
 find_node(const struct hb_node *node, const char *key)
 {
 	while (*key != '\0') {
 		const struct hb_node *next = hb_node_get(node, key);
-		size_t len = strcspn(key, ".[");
-		char name[128];
 
 		if (next != NULL)
 			return next;
-		if (*key == '[') {
-			size_t index = strtoul(key + 1, NULL, 10);
-
-			if (node->kind == HB_NODE_MAP ||
-			    (node->kind == HB_NODE_LIST &&
-				index >= node->count))
-				return node;
-			node = hb_node_item(node, index);
-			key += strcspn(key, "]");
-			key += *key == ']';
-			key += *key == '.';
-			continue;
-		}
-		snprintf(name, sizeof(name), "%.*s", (int)len, key);
-		next = hb_node_get(node, name);
+		next = *key == '[' ? take_index(node, &key)
+				   : take_name(node, &key);
 		if (next == NULL)
-			return node;
+			break;
 		node = next;
-		key += len + (key[len] == '.');
 	}
 	return node;
 }
@@ -137,6 +148,31 @@ complain(void *arg, const char *key, const char *fmt, ...)
 
 /* --- one sink ------------------------------------------------------------- */
 
+static const struct hb_sink_type *
+type_of(struct hb_load *ld, const struct hb_node *map)
+{
+	const struct hb_node *node = hb_node_get(map, "type");
+
+	if (node != NULL)
+		return find_type(ld, node);
+	hb_report_missing(ld->report, map, "type");
+	hb_report_remedy(ld->report, "type: %s", known_types(ld));
+	return NULL;
+}
+
+/* Whether a part of it was complained about when the file was read: what that
+ * part would set is not there. */
+static bool
+is_broken(const struct hb_node *node)
+{
+	if (node->kind == HB_NODE_BROKEN)
+		return true;
+	for (node = node->first; node != NULL; node = node->next)
+		if (is_broken(node))
+			return true;
+	return false;
+}
+
 static void
 load_sink(struct hb_load *ld, const struct hb_node *map,
     struct hb_sink_conf *sink)
@@ -149,25 +185,18 @@ load_sink(struct hb_load *ld, const struct hb_node *map,
 	hb_check_name(ld, map);
 	if (map->kind == HB_NODE_BROKEN || !hb_is_map(ld, map, "settings"))
 		return;
-	sink->type = find_type(ld, hb_node_get(map, "type"));
-	if (sink->type == NULL) {
-		/* Which other keys there may be only the type knows. */
-		if (hb_node_get(map, "type") == NULL) {
-			hb_report_missing(ld->report, map, "type");
-			hb_report_remedy(ld->report, "type: %s",
-			    known_types(ld));
-		}
-		return;
-	}
+	sink->type = type_of(ld, map);
+	if (sink->type == NULL)
+		return; /* which other keys there may be only it knows */
 	sink->conf = hb_arena_calloc(ld->arena, 1, sink->type->conf_size);
 	hb_keys_apply(ld, map,
 	    (const struct hb_key_set[]){ { type_keys, NULL },
 		{ sink->type->keys, sink->conf } }, 2);
-	if (sink->type->check != NULL &&
+	if (sink->type->check != NULL && !is_broken(map) &&
 	    hb_report_errors(ld->report) == errors)
 		sink->type->check(sink, complain, &complaint);
 	ld->sink_is_faulty[sink->index] =
-	    hb_report_errors(ld->report) != errors;
+	    is_broken(map) || hb_report_errors(ld->report) != errors;
 }
 
 void

@@ -45,7 +45,8 @@ take_prefix(struct hb_span *text)
 static struct hb_span
 trim_end(struct hb_span text)
 {
-	while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) != NULL)
+	while (text.len > 0 &&
+	    memchr(" \t\r\n", text.ptr[text.len - 1], 4) != NULL)
 		text.len--;
 	return text;
 }
@@ -73,6 +74,23 @@ make_key(enum prefix prefix, const uint8_t *bytes, size_t len,
 	return NULL;
 }
 
+/* Whether a receiver can have such a key; rest: what stands behind it. */
+static bool
+check_prefix(enum prefix prefix, struct hb_span rest, struct hb_error *err)
+{
+	if (prefix == PRIVATE_KEY)
+		return hb_fail_reason(err, HB_E_CONFIG, "private_key",
+		    "this is a private signing key (whsk_); a receiver has the "
+		    "public one (whpk_)");
+	if (prefix == UNKNOWN_PREFIX)
+		return hb_fail_reason(err, HB_E_CONFIG, "unsupported_prefix",
+		    "unknown kind of secret; expected whsec_ or whpk_");
+	if (rest.len == 0)
+		return hb_fail_reason(err, HB_E_CONFIG, "empty",
+		    "the key is empty");
+	return true;
+}
+
 /* Reads the text of a secret; it never appears in err. */
 struct hb_svix_key *
 hb_svix_key_parse(struct hb_span text, struct hb_error *err)
@@ -84,21 +102,8 @@ hb_svix_key_parse(struct hb_span text, struct hb_error *err)
 
 	text = trim_end(text);
 	prefix = take_prefix(&text);
-	if (prefix == PRIVATE_KEY) {
-		hb_fail_reason(err, HB_E_CONFIG, "private_key",
-		    "this is a private signing key (whsk_); a receiver has the "
-		    "public one (whpk_)");
+	if (!check_prefix(prefix, text, err))
 		return NULL;
-	}
-	if (prefix == UNKNOWN_PREFIX) {
-		hb_fail_reason(err, HB_E_CONFIG, "unsupported_prefix",
-		    "unknown kind of secret; expected whsec_ or whpk_");
-		return NULL;
-	}
-	if (text.len == 0) {
-		hb_fail_reason(err, HB_E_CONFIG, "empty", "the key is empty");
-		return NULL;
-	}
 	len = hb_base64_decode(text, bytes, sizeof(bytes));
 	if (len < 0) {
 		hb_fail_reason(err, HB_E_CONFIG, "not_base64",

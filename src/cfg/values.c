@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hookbridge/mem.h"
 
 struct unit {
 	const char *name; /* NULL ends a table */

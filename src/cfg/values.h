@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values.h - texts that stand for numbers, sizes, times and addresses; pure */
-#ifndef CFG_VALUES_H
-#define CFG_VALUES_H
+#ifndef HB_CFG_VALUES_H
+#define HB_CFG_VALUES_H
 
 #include <stdbool.h>
 #include <stdint.h>

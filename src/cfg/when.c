@@ -45,8 +45,12 @@ check_status(struct hb_load *ld, const struct hb_node *node, const char *text)
 {
 	static const struct {
 		const char *alias, *folded;
-	} aliases[] = { { "canceled", "cancelled" }, { "succeeded", "completed" },
-		{ "complete", "completed" }, { "error", "failed" } };
+	} aliases[] = {
+		{ "canceled", "cancelled" },
+		{ "succeeded", "completed" },
+		{ "complete", "completed" },
+		{ "error", "failed" },
+	};
 	struct hb_near near;
 
 	for (size_t i = 0; i < HB_COUNT(aliases); i++) {
@@ -187,7 +191,8 @@ read_not(const struct subject *subject, const struct hb_node *node)
 {
 	struct subject negated = *subject;
 
-	if (subject->negate || (node->kind == HB_NODE_MAP && node->count != 1)) {
+	if (subject->negate ||
+	    (node->kind == HB_NODE_MAP && node->count != 1)) {
 		hb_report_error(subject->ld->report, node,
 		    "expected one condition below not");
 		return;

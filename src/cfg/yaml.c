@@ -249,7 +249,8 @@ refuse_repeated_names(struct reader *rd, const struct hb_node *map)
 	struct hb_node **sorted;
 	size_t first = 0;
 
-	sorted = hb_arena_calloc(rd->arena, map->count, sizeof(struct hb_node *));
+	sorted =
+	    hb_arena_calloc(rd->arena, map->count, sizeof(struct hb_node *));
 	for (size_t i = 0; i < map->count; i++)
 		sorted[i] = map->children[i];
 	qsort(sorted, map->count, sizeof(struct hb_node *), compare_names);

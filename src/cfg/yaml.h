@@ -4,8 +4,8 @@
  * The subset is what people write in a configuration: one document of maps,
  * lists and scalars. Scalars stay text; what they mean is decided by the key
  * that reads them. Nodes live in the arena they were read into. */
-#ifndef CFG_YAML_H
-#define CFG_YAML_H
+#ifndef HB_CFG_YAML_H
+#define HB_CFG_YAML_H
 
 #include <stdbool.h>
 #include <stddef.h>

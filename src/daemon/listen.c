@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #include "hookbridge/log.h"
-#include "hookbridge/mem.h"
 
 #define BACKLOG 1024
 #define UNIX_PREFIX "unix:"

@@ -330,7 +330,7 @@ key_of(const struct hb_dedup *dedup, const struct hb_endpoint_conf *endpoint,
 	uint8_t digest[HB_SHA256_SIZE];
 	struct hb_span pieces[] = {
 		{ (const char *)dedup->seed, sizeof(dedup->seed) },
-		{ endpoint->name, strlen(endpoint->name) + 1 }, /* with its NUL */
+		{ endpoint->name, strlen(endpoint->name) + 1 }, /* and NUL */
 		id,
 	};
 

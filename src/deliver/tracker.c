@@ -8,149 +8,23 @@
  *   refused, too large ─► its copy PENDING ───────┘ anything else
  *                         at dead_letter ──confirmed──► DEAD
  *
- * The copy is a delivery of its own, of the destination dead_letter; that it
- * stands in for is settled with it, and with it only.
- *
- * Before anything is sent, all deliveries are rendered, sized, paid for from
- * the budget, and their destinations looked at: an event that cannot settle
- * now costs its other destinations no duplicate.
+ * Before anything is sent, all parcels are made and paid for (parcel.c), and
+ * their destinations looked at: an event that cannot settle now costs its
+ * other destinations no duplicate.
  *
  * The receipt is given once: when nothing is pending, at the first failure, or
  * at the ack deadline, whichever comes first. The tracker itself ends when
  * nothing is pending; then its claim ends, and what waits for it is told.
  *
  * Invariants: (1) pending counts parcels that were sent and not reported;
- * (2) an event is marked seen only when no delivery of it failed; (3) of each
- * destination, deliveries sent = confirmed + dead-lettered + failed + pending,
- * in metrics too: what was not admitted is not counted. */
-#include "hookbridge/tracker.h"
-
+ * (2) an event is marked seen only when no delivery of it failed. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"
-#include "hookbridge/deadline.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
-
-struct dest_metrics {
-	struct hb_metric *confirmed, *dead_lettered, *failed, *pending;
-	struct hb_metric *keys_replaced, *headers_left_out;
-};
-
-struct hb_deliver {
-	const struct hb_config *cfg;
-	struct hb_sinks *sinks;
-	struct hb_dedup *dedup;
-	struct hb_budget *budget;
-	_Atomic unsigned in_flight;
-	struct hb_metric *metric_in_flight;
-	struct dest_metrics *dests; /* by hb_dest_conf.index */
-};
-
-struct hb_courier {
-	struct hb_deliver *deliver;
-	struct hb_loop *loop;
-	struct hb_deadlines acks;
-};
-
-/* One delivery and what it is for. */
-struct parcel {
-	struct hb_delivery delivery;
-	struct hb_tracker *tracker;
-	bool key_replaced;
-	/* A copy for the dead letters: why; NULL for an ordinary delivery. */
-	const char *dead_reason;
-	/* Where it could not go; NULL: the copy is of the event as a whole. */
-	const struct hb_dest_conf *stands_in_for;
-};
-
-struct hb_tracker {
-	struct hb_courier *courier;
-	struct hb_event *ev;
-	struct hb_render render;
-	struct hb_dedup_flight flight;
-	bool claimed;
-
-	struct parcel *parcels;
-	size_t parcel_count, pending;
-	bool failed, dead_lettered;
-	uint64_t unpaid; /* cost of parcels not sent yet */
-	uint64_t paid;   /* taken from the budget for those that were */
-
-	struct hb_deadline ack;
-	bool late;                 /* it has passed */
-	hb_receipt_fn *on_receipt; /* NULL before start and once given */
-	void *arg;
-};
-
-/* --- what all trackers share ---------------------------------------------- */
-
-const char *
-hb_outcome_word(enum hb_outcome outcome)
-{
-	switch (outcome) {
-	case HB_CONFIRMED:
-		return "confirmed";
-	case HB_DEAD_LETTERED:
-		return "dead-lettered";
-	case HB_UNSETTLED:
-		break;
-	}
-	return "unsettled";
-}
-
-static void
-dest_metrics_init(struct dest_metrics *m, const struct hb_dest_conf *dest)
-{
-	const char *sink = dest->sink->name;
-
-	m->confirmed = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
-	    "confirmed", NULL);
-	m->dead_lettered = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
-	    "dead_lettered", NULL);
-	m->failed = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
-	    "failed", NULL);
-	m->pending = hb_metric_get(HB_M_DELIVERIES_PENDING, sink, dest->label,
-	    NULL, NULL);
-	m->keys_replaced = hb_metric_get(HB_M_KEYS_REPLACED, sink, dest->label,
-	    NULL, NULL);
-	m->headers_left_out = hb_metric_get(HB_M_HEADERS_LEFT_OUT, sink,
-	    dest->label, NULL, NULL);
-}
-
-struct hb_deliver *
-hb_deliver_new(const struct hb_config *cfg, struct hb_sinks *sinks,
-    struct hb_dedup *dedup, struct hb_budget *budget)
-{
-	struct hb_deliver *deliver = hb_xcalloc(1, sizeof(*deliver));
-
-	deliver->cfg = cfg;
-	deliver->sinks = sinks;
-	deliver->dedup = dedup;
-	deliver->budget = budget;
-	deliver->metric_in_flight = hb_metric_get(HB_M_EVENTS_IN_FLIGHT,
-	    NULL, NULL, NULL, NULL);
-	deliver->dests = hb_xcalloc(cfg->dest_count, sizeof(*deliver->dests));
-	for (size_t i = 0; i < cfg->dest_count; i++)
-		dest_metrics_init(&deliver->dests[i], cfg->dests[i]);
-	return deliver;
-}
-
-void
-hb_deliver_free(struct hb_deliver *deliver)
-{
-	if (deliver == NULL)
-		return;
-	free(deliver->dests);
-	free(deliver);
-}
-
-unsigned
-hb_deliver_in_flight(const struct hb_deliver *deliver)
-{
-	return atomic_load(&deliver->in_flight);
-}
+#include "parts.h"
 
 /* --- the receipt ---------------------------------------------------------- */
 
@@ -191,6 +65,8 @@ hb_tracker_detach(struct hb_tracker *tracker)
 	hb_deadline_cancel(&tracker->ack);
 	tracker->on_receipt = NULL;
 }
+
+/* --- couriers ------------------------------------------------------------- */
 
 struct hb_courier *
 hb_courier_new(struct hb_deliver *deliver, struct hb_loop *loop)
@@ -287,244 +163,58 @@ finish(struct hb_tracker *tracker, const char *reason)
 	hb_tracker_free(tracker);
 }
 
-/* --- packing -------------------------------------------------------------- */
+/* --- sending and reports -------------------------------------------------- */
 
 static void on_report(struct hb_delivery *delivery);
 
-/* A new parcel with everything but its message. */
-static struct parcel *
-add_parcel(struct hb_tracker *tracker)
-{
-	struct parcel *parcel = &tracker->parcels[tracker->parcel_count++];
-
-	parcel->tracker = tracker;
-	parcel->delivery.home = tracker->courier->loop;
-	parcel->delivery.on_report = on_report;
-	return parcel;
-}
-
-/* Addresses a parcel to the sink of its message's destination; false, and it
- * is no parcel any more, when it is too large for that. */
-static bool
-address(struct hb_tracker *tracker, struct parcel *parcel)
-{
-	const struct hb_message *msg = &parcel->delivery.msg;
-	struct hb_sink *sink =
-	    hb_sinks_of(tracker->courier->deliver->sinks, msg->dest);
-
-	if (sink->ops->fits != NULL && !sink->ops->fits(sink, msg, NULL)) {
-		*parcel = (struct parcel){ .tracker = NULL };
-		tracker->parcel_count--;
-		return false;
-	}
-	parcel->delivery.sink = sink;
-	tracker->unpaid += hb_message_cost(msg);
-	return true;
-}
-
-/* Makes the copy for the dead letters; NULL when there is nowhere to put it.
- * dest: where this delivery could not go, by name; NULL: the whole event could
- * go nowhere. */
-static struct parcel *
-add_dead_letter(struct hb_tracker *tracker, const char *reason,
-    const struct hb_dest_conf *dest, struct hb_span name)
-{
-	struct hb_span place = HB_SPAN_NONE;
-	const struct hb_target_conf *target =
-	    tracker->courier->deliver->cfg->dead_letter;
-	struct parcel *copy;
-
-	if (target == NULL)
-		return NULL;
-	copy = add_parcel(tracker);
-	copy->dead_reason = reason;
-	copy->stands_in_for = dest;
-	if (dest != NULL)
-		place = hb_arena_printf(tracker->ev->arena, "%s:%.*s",
-		    dest->sink->name, HB_SPAN_ARG(name));
-	hb_render_dead_letter(&tracker->render, target, reason, place,
-	    &copy->delivery.msg);
-	return address(tracker, copy) ? copy : NULL;
-}
-
-/* Renders one leg of the plan into a parcel, or into a dead letter; NULL when
- * the event cannot settle. */
-static struct parcel *
-pack_leg(struct hb_tracker *tracker, const struct hb_leg *leg)
-{
-	struct parcel *parcel;
-
-	if (leg->reason != NULL)
-		return add_dead_letter(tracker, leg->reason,
-		    leg->target->dests[0], leg->name);
-	parcel = add_parcel(tracker);
-	parcel->key_replaced = leg->key_replaced;
-	hb_render_leg(&tracker->render, leg, &parcel->delivery.msg);
-	return address(tracker, parcel) ? parcel
-	    : add_dead_letter(tracker, "too-large", leg->dest,
-		  hb_span_of(leg->dest->name));
-}
-
-/* Makes all parcels of the plan; false when one of them has nowhere to go. */
-static bool
-pack(struct hb_tracker *tracker, const struct hb_plan *plan)
-{
-	/* Every leg may need a second parcel, for its dead letter. */
-	size_t most = 2 * plan->leg_count + 1;
-
-	tracker->parcels = hb_arena_calloc(tracker->ev->arena, most,
-	    sizeof(*tracker->parcels));
-	if (plan->reason != NULL)
-		return add_dead_letter(tracker, plan->reason, NULL,
-			   HB_SPAN_NONE) != NULL;
-	for (size_t i = 0; i < plan->leg_count; i++)
-		if (pack_leg(tracker, &plan->legs[i]) == NULL)
-			return false;
-	return true;
-}
-
-/* Takes what the new parcels cost from the budget, for as long as the event is
- * under way. */
-static bool
-pay(struct hb_tracker *tracker)
-{
-	uint64_t cost = tracker->unpaid;
-
-	tracker->unpaid = 0;
-	if (!hb_budget_take(tracker->courier->deliver->budget,
-		tracker->ev->endpoint->share, cost))
-		return false;
-	tracker->paid += cost;
-	return true;
-}
-
-/* --- sending -------------------------------------------------------------- */
-
-static struct dest_metrics *
-metrics_of(const struct parcel *parcel)
-{
-	return &parcel->tracker->courier->deliver
-	    ->dests[parcel->delivery.msg.dest->index];
-}
-
-/* Of the destination that it stands in for, or NULL. */
-static struct dest_metrics *
-metrics_in_place_of(const struct parcel *parcel)
-{
-	return parcel->stands_in_for == NULL ? NULL
-	    : &parcel->tracker->courier->deliver
-	    ->dests[parcel->stands_in_for->index];
-}
-
 static void
-count_sent(const struct parcel *parcel)
-{
-	struct dest_metrics *m = metrics_of(parcel);
-	struct dest_metrics *other = metrics_in_place_of(parcel);
-
-	hb_metric_inc(m->pending);
-	if (other != NULL)
-		hb_metric_inc(other->pending);
-	if (parcel->key_replaced)
-		hb_metric_inc(m->keys_replaced);
-	if (parcel->delivery.msg.headers_left_out > 0)
-		hb_metric_add(m->headers_left_out,
-		    parcel->delivery.msg.headers_left_out);
-}
-
-static void
-send_parcel(struct parcel *parcel)
+send_parcel(struct hb_parcel *parcel)
 {
 	struct hb_delivery *delivery = &parcel->delivery;
 
-	count_sent(parcel);
+	hb_parcel_note_sent(parcel);
 	parcel->tracker->pending++;
+	delivery->on_report = on_report;
 	delivery->sent_us = hb_clock_mono_us();
 	delivery->sink->ops->send(delivery->sink, delivery);
 }
 
-/* --- reports -------------------------------------------------------------- */
-
 static void
-log_dead_letter(const struct parcel *copy)
+confirm(const struct hb_parcel *parcel)
 {
-	const struct hb_event *ev = copy->tracker->ev;
-
-	hb_log_limited(HB_LOG_WARNING, "dead.added",
-	    HB_F_STR("reason", copy->dead_reason),
-	    HB_F_STR("endpoint", ev->endpoint->name), HB_F_SPAN("id", ev->id),
-	    HB_F_SPAN("job", ev->job_id));
+	hb_parcel_note_confirmed(parcel);
+	if (parcel->dead_reason != NULL)
+		parcel->tracker->dead_lettered = true;
 }
 
 static void
-log_failed(const struct parcel *parcel)
+fail(const struct hb_parcel *parcel)
 {
-	const struct hb_dest_conf *dest = parcel->delivery.msg.dest;
-	const struct hb_event *ev = parcel->tracker->ev;
-
-	hb_log_limited(HB_LOG_WARNING, "delivery.failed",
-	    HB_F_STR("endpoint", ev->endpoint->name), HB_F_SPAN("id", ev->id),
-	    HB_F_STR("sink", dest->sink->name), HB_F_STR("dst", dest->name),
-	    HB_F_STR("why", parcel->delivery.why.text));
-}
-
-static void
-confirm(const struct parcel *parcel)
-{
-	struct dest_metrics *other = metrics_in_place_of(parcel);
-
-	hb_metric_inc(metrics_of(parcel)->confirmed);
-	if (other != NULL)
-		hb_metric_inc(other->dead_lettered);
-	if (parcel->dead_reason == NULL)
-		return;
-	parcel->tracker->dead_lettered = true;
-	hb_metric_inc(hb_metric_get(HB_M_DEAD_LETTERS, parcel->dead_reason,
-	    NULL, NULL, NULL));
-	log_dead_letter(parcel);
-}
-
-static void
-fail(const struct parcel *parcel)
-{
-	struct dest_metrics *other = metrics_in_place_of(parcel);
-
-	hb_metric_inc(metrics_of(parcel)->failed);
-	if (other != NULL)
-		hb_metric_inc(other->failed);
+	hb_parcel_note_failed(parcel);
 	parcel->tracker->failed = true;
-	log_failed(parcel);
 }
 
-/* The sink will never take this event there: the dead letters may. */
+/* Sends its copy to the dead letters instead, if there is a way. */
 static bool
-refer_to_dead_letters(const struct parcel *parcel)
+refer(const struct hb_parcel *refused)
 {
-	struct hb_tracker *tracker = parcel->tracker;
-	const struct hb_delivery *refused = &parcel->delivery;
-	struct parcel *copy;
+	struct hb_parcel *copy = hb_parcel_refer(refused);
 
-	if (parcel->dead_reason != NULL) /* the dead letters refused it too */
-		return false;
-	copy = add_dead_letter(tracker, refused->why.reason != NULL
-	    ? refused->why.reason : "refused", refused->msg.dest,
-	    hb_span_of(refused->msg.dest->name));
-	if (copy == NULL || !pay(tracker))
-		return false;
-	send_parcel(copy);
-	return true;
+	if (copy != NULL)
+		send_parcel(copy);
+	return copy != NULL;
 }
 
 /* Moves one delivery to the state its report says. */
 static void
-settle(const struct parcel *parcel)
+settle(const struct hb_parcel *parcel)
 {
 	switch (parcel->delivery.report) {
 	case HB_REPORT_CONFIRMED:
 		confirm(parcel);
 		return;
 	case HB_REPORT_REFUSED:
-		if (refer_to_dead_letters(parcel))
+		if (refer(parcel))
 			return;
 		break;
 	case HB_REPORT_RETRY:
@@ -537,14 +227,11 @@ settle(const struct parcel *parcel)
 static void
 on_report(struct hb_delivery *delivery)
 {
-	struct parcel *parcel =
-	    hb_container_of(delivery, struct parcel, delivery);
+	struct hb_parcel *parcel =
+	    hb_container_of(delivery, struct hb_parcel, delivery);
 	struct hb_tracker *tracker = parcel->tracker;
-	struct dest_metrics *other = metrics_in_place_of(parcel);
 
-	hb_metric_dec(metrics_of(parcel)->pending);
-	if (other != NULL)
-		hb_metric_dec(other->pending);
+	hb_parcel_note_reported(parcel);
 	tracker->pending--;
 	settle(parcel);
 	if (tracker->pending == 0)
@@ -599,11 +286,11 @@ all_reachable(const struct hb_tracker *tracker)
 static const char *
 admit(struct hb_tracker *tracker, const struct hb_plan *plan)
 {
-	if (!pack(tracker, plan))
+	if (!hb_parcels_pack(tracker, plan))
 		return "no-dead-letter";
 	if (!all_reachable(tracker))
 		return "sink-down";
-	return pay(tracker) ? NULL : "memory";
+	return hb_parcels_pay(tracker) ? NULL : "memory";
 }
 
 /* Sends the event along its plan, whose legs are not needed afterwards. */

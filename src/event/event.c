@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "hookbridge/budget.h"
-#include "hookbridge/mem.h"
 
 /* Room for the spans, the tracker and two deliveries; a value for a sink is
  * about the body again. Larger ones get a chunk of their own. */

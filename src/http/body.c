@@ -134,15 +134,13 @@ pay_first(struct conn *conn)
 
 /* --- room ----------------------------------------------------------------- */
 
-/* Why the body cannot come in; code 0: nothing is in its way. */
-static struct hb_http_fault
-obstacle(const struct request *req)
+/* Why a body cannot come in; code 0: nothing is in its way. */
+struct hb_http_fault
+hb_http_body_obstacle(const struct hb_http_head *head, uint64_t limit)
 {
-	const struct hb_http_head *head = &req->pub.head;
-
 	if (!head->has_length && !head->chunked)
 		return (struct hb_http_fault){411, "no-length"};
-	if (head->content_length > req->limit)
+	if (head->content_length > limit)
 		return (struct hb_http_fault){413, "body-too-large"};
 	return (struct hb_http_fault){0, NULL};
 }
@@ -319,7 +317,7 @@ hb_http_body_begin(struct conn *conn)
 {
 	struct request *req = conn->req;
 	const struct hb_http_head *head = &req->pub.head;
-	struct hb_http_fault fault = obstacle(req);
+	struct hb_http_fault fault = hb_http_body_obstacle(head, req->limit);
 
 	if (fault.code != 0) {
 		hb_http_conn_refuse(conn, fault.code, fault.reason);

@@ -402,6 +402,16 @@ hb_http_conn_on_body_due(struct hb_deadline *deadline)
 		wait_in(conn, &conn->server->body);
 }
 
+/* Nor shall the kernel keep for minutes what nobody reads. */
+void
+hb_http_conn_on_write_due(struct hb_deadline *deadline)
+{
+	struct conn *conn = on_due(deadline);
+
+	hb_stream_abort(conn->stream);
+	hb_http_conn_kill(conn);
+}
+
 void
 hb_http_conn_on_close_due(struct hb_deadline *deadline)
 {

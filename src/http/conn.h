@@ -78,6 +78,7 @@ void hb_http_conn_next(struct conn *conn);
 /* For the server's deadlines. */
 void hb_http_conn_on_head_due(struct hb_deadline *deadline);
 void hb_http_conn_on_body_due(struct hb_deadline *deadline);
+void hb_http_conn_on_write_due(struct hb_deadline *deadline);
 void hb_http_conn_on_close_due(struct hb_deadline *deadline);
 
 /* reply.c */
@@ -96,6 +97,8 @@ void hb_http_request_end(
     struct request *req, int code, const char *reason, bool lost);
 
 /* body.c */
+struct hb_http_fault hb_http_body_obstacle(
+    const struct hb_http_head *head, uint64_t limit);
 /* The handler let the body in: makes room, or refuses. */
 void hb_http_body_begin(struct conn *conn);
 /* Takes what belongs to the body from the input. */

@@ -8,7 +8,7 @@ enum {
 	P = V | HB_LEX_TARGET,               /* punctuation */
 	T = P | HB_LEX_TOKEN,                /* tokens that hosts lack */
 	H = P | HB_LEX_HOST,
-	A = P | HB_LEX_TOKEN | HB_LEX_HOST,  /* letters, digits and a few more */
+	A = P | HB_LEX_TOKEN | HB_LEX_HOST,  /* letters, digits, a few more */
 	N = V | HB_LEX_TOKEN                 /* '#': in no target */
 };
 

@@ -9,6 +9,7 @@ libhookbridge_a_SOURCES += \
 	%D%/gate.h \
 	%D%/lex.c \
 	%D%/lex.h \
+	%D%/offline.c \
 	%D%/parse.c \
 	%D%/parse.h \
 	%D%/reply.c \

@@ -24,6 +24,16 @@ struct hb_http_limits {
 	size_t head_size, headers, target_size;
 };
 
+static inline struct hb_http_limits
+hb_http_limits_of(const struct hb_http_conf *conf)
+{
+	return (struct hb_http_limits){
+	    .head_size = (size_t)conf->head_size,
+	    .headers = (size_t)conf->headers,
+	    .target_size = (size_t)conf->target_size,
+	};
+}
+
 /* Looks for the end of a head. *searched (0 at first) is how far earlier calls
  * over the same bytes came. DONE: *head_len bytes, an empty line that may
  * precede the request line and the one that ends the head included. */

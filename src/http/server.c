@@ -27,6 +27,10 @@
 /* How long accepting pauses. */
 #define SHORTAGE_MS 100
 #define OVERWEIGHT_MS 1
+/* What the kernel may hold of answers that a peer does not read: a few hundred
+ * of them. It would grow to megabytes, and hide for as long that nobody
+ * reads. */
+#define UNSENT_MAX (64 * 1024)
 
 /* --- rings ---------------------------------------------------------------- */
 
@@ -241,13 +245,14 @@ void
 hb_http_server_listen(struct hb_http_server *server, int fd, const char *name)
 {
 	struct listening *listening = hb_xcalloc(1, sizeof(*listening));
-	const int on = 1;
+	const int on = 1, unsent = UNSENT_MAX;
 
 	listening->server = server;
 	listening->name = name;
 	find_metrics(listening);
 	/* Inherited by what is accepted; meaningless on a Unix socket. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &unsent, sizeof(unsent));
 	hb_timer_init(&listening->pause, server->loop, on_pause_over);
 	listening->acceptable = event_new(hb_loop_base(server->loop), fd,
 	    EV_READ | EV_PERSIST, on_acceptable, listening);
@@ -278,7 +283,7 @@ init_deadlines(struct hb_http_server *server)
 	hb_deadlines_init(
 	    &server->body, loop, server->pace_ms, hb_http_conn_on_body_due);
 	hb_deadlines_init(
-	    &server->write, loop, HB_HTTP_WRITE_MS, hb_http_conn_on_close_due);
+	    &server->write, loop, HB_HTTP_WRITE_MS, hb_http_conn_on_write_due);
 	hb_deadlines_init(&server->linger, loop, conf->linger_timeout_ms,
 	    hb_http_conn_on_close_due);
 }
@@ -296,11 +301,7 @@ hb_http_server_new(struct hb_loop *loop, const struct hb_http_conf *conf,
 	server->handler = handler;
 	server->arg = arg;
 	server->date_s = -1;
-	server->limits = (struct hb_http_limits){
-	    .head_size = (size_t)conf->head_size,
-	    .headers = (size_t)conf->headers,
-	    .target_size = (size_t)conf->target_size,
-	};
+	server->limits = hb_http_limits_of(conf);
 	hb_ring_init(&server->conns);
 	hb_ring_init(&server->strangers);
 	hb_ring_init(&server->uploads);

@@ -158,6 +158,14 @@ hb_stream_shutdown(struct hb_stream *stream)
 	(void)shutdown(stream->fd, SHUT_WR);
 }
 
+void
+hb_stream_abort(struct hb_stream *stream)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	(void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 int
 hb_stream_fd(const struct hb_stream *stream)
 {

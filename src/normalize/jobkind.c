@@ -98,7 +98,8 @@ hb_job_kind(struct hb_span result)
 		hb_json_iter_value(&it, &member);
 		typed = typed || is_parse_type(&member);
 		if (hb_json_name_is(&member, HB_SPAN("usage"))) {
-			if (has_member(member.value.text, HB_SPAN("num_fields")))
+			if (has_member(
+				member.value.text, HB_SPAN("num_fields")))
 				return KIND_EXTRACT;
 			usage = true;
 		}

@@ -10,6 +10,7 @@
 #include "members.h"
 
 #define KNOWN_MASK ((1u << HB_MEMBERS_KNOWN) - 1)
+#define ENVELOPE_MASK (KNOWN_MASK | 1u << HB_MEMBER_DATA)
 
 /* Members in a row, verbatim. */
 struct runs {
@@ -148,7 +149,7 @@ hb_members_read(struct hb_event *ev, struct hb_json_value values[HB_MEMBERS],
 	repeated = outer.repeated & KNOWN_MASK;
 	if (open_envelope(&outer, &inner)) {
 		members = &inner;
-		repeated = (outer.repeated & (KNOWN_MASK | 1u << HB_MEMBER_DATA)) |
+		repeated = (outer.repeated & ENVELOPE_MASK) |
 		    (inner.repeated & KNOWN_MASK);
 		ev->envelope = keep_runs(
 		    ev->arena, &outer.around, &ev->envelope_count);

@@ -28,17 +28,6 @@
 
 /* --- job_id and status ---------------------------------------------------- */
 
-static bool
-has_control(struct hb_span text)
-{
-	uint32_t c;
-
-	for (; text.len > 0; text = hb_span_skip(text, hb_utf8_next(text, &c)))
-		if (hb_utf8_next(text, &c) == 0 || hb_utf8_is_control(c))
-			return true;
-	return false;
-}
-
 /* Any text that can be a key, a header and a name in a log. */
 static bool
 read_job_id(struct hb_event *ev, const struct hb_json_value *value,
@@ -54,7 +43,7 @@ read_job_id(struct hb_event *ev, const struct hb_json_value *value,
 		    "job_id is not a string");
 	text = hb_json_decode(value->text, ev->arena);
 	if (!hb_span_is_set(text) || text.len < 1 || text.len > JOB_ID_MAX ||
-	    has_control(text))
+	    !hb_utf8_is_plain(text))
 		return hb_fail_reason(err, HB_E_DEAD, "bad-job-id",
 		    "job_id is not a text of 1 to %d bytes without control "
 		    "characters", JOB_ID_MAX);

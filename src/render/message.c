@@ -26,6 +26,7 @@
 
 #include "hookbridge/clock.h"
 #include "hookbridge/mem.h"
+#include "hookbridge/utf8.h"
 #include "text.h"
 #include "value.h"
 
@@ -159,7 +160,7 @@ add_configured(
 		    hb_route_expand(conf->value, ev, leg->channel);
 
 		if (hb_span_is_set(value) && value.len <= VALUE_MAX &&
-		    hb_text_is_plain(value))
+		    hb_utf8_is_plain(value))
 			add(headers, hb_span_of(conf->name), value);
 		else
 			left_out++;

@@ -26,19 +26,15 @@ look_at(struct hb_span s, bool *allowed)
 	return len > 0 ? len : 1;
 }
 
-bool
-hb_text_is_plain(struct hb_span s)
+/* Skips what is printable ASCII, as most of it is. */
+static struct hb_span
+skip_ascii(struct hb_span s)
 {
-	uint32_t c;
+	size_t len = 0;
 
-	while (s.len > 0) {
-		size_t len = hb_utf8_next(s, &c);
-
-		if (len == 0 || hb_utf8_is_control(c))
-			return false;
-		s = hb_span_skip(s, len);
-	}
-	return true;
+	while (len < s.len && s.ptr[len] >= ' ' && s.ptr[len] < 0x7f)
+		len++;
+	return hb_span_skip(s, len);
 }
 
 /* How many bytes have to be encoded. */
@@ -47,7 +43,7 @@ count_odd(struct hb_span s)
 {
 	size_t odd = 0;
 
-	while (s.len > 0) {
+	while ((s = skip_ascii(s)).len > 0) {
 		bool allowed;
 		size_t len = look_at(s, &allowed);
 

@@ -6,9 +6,6 @@
 #include "hookbridge/arena.h"
 #include "hookbridge/span.h"
 
-/* Whether it is UTF-8 without control characters. */
-bool hb_text_is_plain(struct hb_span s);
-
 /* As CloudEvents wants its attributes: control characters and noncharacters,
  * and with them bytes that are not UTF-8, become %XX. A text without any comes
  * back as it is. */

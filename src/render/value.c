@@ -26,7 +26,6 @@
 #include "value.h"
 
 #include "hookbridge/clock.h"
-#include "hookbridge/mem.h"
 
 #define MEMBER(name) HB_SPAN(",\"" name "\":")
 

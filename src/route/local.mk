@@ -6,5 +6,4 @@ libhookbridge_a_SOURCES += \
 	%D%/predicate.c \
 	%D%/predicate.h \
 	%D%/route.c \
-	include/hookbridge/route.h \
-	include/hookbridge/utf8.h
+	include/hookbridge/route.h

@@ -76,11 +76,11 @@ comparable(enum hb_predicate_op op, struct hb_span value)
 }
 
 static bool
-matches(const struct hb_predicate_conf *predicate, struct hb_span value)
+matches(const struct hb_predicate_conf *row, struct hb_span value)
 {
-	const struct hb_strings *values = &predicate->values;
+	const struct hb_strings *values = &row->values;
 
-	switch (predicate->op) {
+	switch (row->op) {
 	case HB_P_ANY_OF:
 		return equals_any(values, value);
 	case HB_P_PREFIX:
@@ -94,18 +94,18 @@ matches(const struct hb_predicate_conf *predicate, struct hb_span value)
 				return true;
 		return false;
 	default:
-		return compares(predicate->op, value, values->items[0]);
+		return compares(row->op, value, values->items[0]);
 	}
 }
 
 bool
-hb_predicate_holds(const struct hb_predicate_conf *predicate,
-    struct hb_span value, bool present)
+hb_predicate_holds(
+    const struct hb_predicate_conf *row, struct hb_span value, bool present)
 {
-	if (predicate->op == HB_P_EXISTS)
-		return present != predicate->negate;
-	if (predicate->op == HB_P_ABSENT)
-		return present == predicate->negate;
-	return hb_span_is_set(value) && comparable(predicate->op, value) &&
-	       matches(predicate, value) != predicate->negate;
+	if (row->op == HB_P_EXISTS)
+		return present != row->negate;
+	if (row->op == HB_P_ABSENT)
+		return present == row->negate;
+	return hb_span_is_set(value) && comparable(row->op, value) &&
+	       matches(row, value) != row->negate;
 }

@@ -7,8 +7,8 @@
 
 /* value: canonical text, absent when there is no scalar. present: whether the
  * member is there with any value but null. Cannot fail. */
-bool hb_predicate_holds(const struct hb_predicate_conf *predicate,
-    struct hb_span value, bool present);
+bool hb_predicate_holds(
+    const struct hb_predicate_conf *row, struct hb_span value, bool present);
 
 /* Glob with '*' and '?', on bytes; linear in practice, never worse than
  * pattern times text. */

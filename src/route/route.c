@@ -103,12 +103,11 @@ row_holds(const struct hb_predicate_conf *row, const struct hb_event *ev)
 }
 
 const struct hb_predicate_conf *
-hb_route_mismatch(const struct hb_router *router, const struct hb_event *ev,
-    const struct hb_route_conf *route, struct hb_span *channel)
+hb_route_mismatch(const struct hb_event *ev, const struct hb_route_conf *route,
+    struct hb_span *channel)
 {
 	size_t nth = 0;
 
-	(void)router; /* a route says it all by itself, so far */
 	for (size_t i = 0; i < route->when_count; i++) {
 		const struct hb_predicate_conf *row = &route->when[i];
 		bool holds = row->var == HB_VAR_CHANNEL
@@ -250,12 +249,12 @@ add_leg(struct hb_plan *plan, struct hb_event *ev,
 
 /* Tries one route; whether it matched. */
 static bool
-try_route(const struct hb_router *router, const struct hb_route_conf *route,
-    struct hb_event *ev, struct hb_plan *plan)
+try_route(const struct hb_route_conf *route, struct hb_event *ev,
+    struct hb_plan *plan)
 {
 	struct hb_span channel;
 
-	if (hb_route_mismatch(router, ev, route, &channel) != NULL)
+	if (hb_route_mismatch(ev, route, &channel) != NULL)
 		return false;
 	for (size_t i = 0; i < route->to_count && plan->reason == NULL; i++)
 		add_leg(plan, ev, route->to[i], channel);
@@ -280,7 +279,7 @@ try_routes(const struct hb_router *router, const uint64_t *set, enum rank rank,
 						 (size_t)__builtin_ctzll(left)];
 
 			if ((route->is_default ? DEFAULT : ORDINARY) != rank ||
-			    !try_route(router, route, ev, plan))
+			    !try_route(route, ev, plan))
 				continue;
 			matched = true;
 			if (route->final || plan->reason != NULL)
