@@ -3,9 +3,10 @@
  *
  * One librdkafka producer serves all destinations of the sink and all workers.
  *
- *   send (any worker) ─► enter ─► produce ─► … broker … ─► reader (a worker)
- *                          │         │                        │
- *                          └─ not accepted, refused at once ──┴─► report, leave
+ *   send (any worker) ─► queue ─► produce ─► … broker … ─► reader (a worker)
+ *                          │  ▲      │                        │  │
+ *                          │  └──────────── the next batch ───┘  │
+ *                          └─ not accepted, refused at once ──┴──┴─► report
  *
  * Values are not copied: the message is the event's until its report. Keys and
  * headers are copied by librdkafka. Everything is confirmed by all in-sync
@@ -76,39 +77,72 @@ valid_name(struct hb_span name)
 
 /* --- sending -------------------------------------------------------------- */
 
-/* Hands the message to librdkafka, or reports at once that it cannot be. */
+/* By its partition's queue, unless the operator prefers librdkafka's waiting
+ * for more (linger.ms). */
 static void
 kafka_send(struct hb_sink *sink, struct hb_delivery *delivery)
 {
 	struct hb_kafka *kafka = (struct hb_kafka *)sink;
-	struct hb_error why;
+	struct hb_kafka_topic *topic =
+	    kafka->by_dest[delivery->msg.dest->index];
 
-	if (hb_kafka_enter(&kafka->main)) {
-		hb_kafka_produce(&kafka->main, delivery);
+	if (!kafka->limits.lingers) {
+		hb_kafka_turn_send(topic, delivery);
 		return;
 	}
-	hb_fail(&why, HB_E_RETRY, "kafka topic %s: not now",
-	    delivery->msg.dest->name);
-	hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
+	if (hb_kafka_enter(&kafka->main))
+		hb_kafka_produce_freely(&kafka->main, delivery);
+	else
+		hb_kafka_report_not_now(topic, delivery);
 }
 
-/* What librdkafka would refuse for its size, and a little more. */
-static bool
-kafka_fits(const struct hb_sink *sink, const struct hb_message *msg,
-    struct hb_error *err)
+size_t
+hb_kafka_message_size(const struct hb_message *msg)
 {
-	const struct hb_kafka *kafka = (const struct hb_kafka *)sink;
 	size_t size =
 	    BATCH_OVERHEAD + RECORD_OVERHEAD + msg->key.len + msg->value.len;
 
 	for (size_t i = 0; i < msg->header_count; i++)
 		size += HEADER_OVERHEAD + msg->headers[i].name.len +
 			msg->headers[i].value.len;
-	if (size <= kafka->message_max)
+	return size;
+}
+
+/* What librdkafka would refuse for its size, and a little more. */
+static bool
+fits_into(size_t message_max, const struct hb_message *msg,
+    struct hb_error *err)
+{
+	size_t size = hb_kafka_message_size(msg);
+
+	if (size <= message_max)
 		return true;
 	return hb_fail_reason(err, HB_E_DEAD, "too-large",
 	    "kafka topic %s: %zu bytes, message.max.bytes is %zu",
-	    msg->dest->name, size, kafka->message_max);
+	    msg->dest->name, size, message_max);
+}
+
+static bool
+kafka_fits(const struct hb_sink *sink, const struct hb_message *msg,
+    struct hb_error *err)
+{
+	return fits_into(
+	    ((const struct hb_kafka *)sink)->limits.message_max, msg, err);
+}
+
+/* A configuration that librdkafka refuses takes nothing at all. */
+static bool
+kafka_would_fit(const struct hb_sink_conf *conf, const struct hb_config *cfg,
+    const struct hb_message *msg, struct hb_error *err)
+{
+	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf->conf, cfg, err);
+	struct hb_kafka_limits limits;
+
+	if (rk_conf == NULL)
+		return false;
+	hb_kafka_conf_limits(rk_conf, &limits);
+	rd_kafka_conf_destroy(rk_conf);
+	return fits_into(limits.message_max, msg, err);
 }
 
 /* --- opening and closing -------------------------------------------------- */
@@ -159,10 +193,13 @@ release(struct hb_kafka *kafka)
 	hb_kafka_lane_close(&kafka->main);
 	hb_kafka_lane_close(&kafka->solo);
 	hb_kafka_reader_quit(kafka);
+	hb_kafka_turns_close(kafka);
 	if (kafka->wake_fd >= 0)
 		close(kafka->wake_fd);
 	pthread_cond_destroy(&kafka->idle);
 	pthread_mutex_destroy(&kafka->lock);
+	for (size_t i = 0; i < kafka->topic_count; i++)
+		hb_kafka_partitions_free(&kafka->topics[i]);
 	free(kafka->topics);
 	free(kafka->by_dest);
 	hb_sink_fini(&kafka->sink);
@@ -184,10 +221,13 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	hb_kafka_lane_init(&kafka->solo, kafka);
 	hb_kafka_solo_init(kafka);
 	make_topics(kafka, env->cfg);
+	kafka->wave_fd = -1;
 	kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (kafka->wake_fd < 0)
 		hb_fail(err, HB_E_RESOURCE, "eventfd: %s", strerror(errno));
-	else if (hb_kafka_lane_open(&kafka->main, err) &&
+	else if (hb_kafka_turns_open(
+		     kafka, env->loops, env->loop_count, err) &&
+		 hb_kafka_lane_open(&kafka->main, err) &&
 		 hb_kafka_watch_start(kafka, err)) {
 		hb_kafka_reader_join(kafka);
 		return &kafka->sink;
@@ -196,16 +236,25 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	return NULL;
 }
 
-/* Waits for what can be delivered in time; the reader takes the reports. */
+static unsigned
+ms_until(uint64_t due_ms)
+{
+	uint64_t now_ms = hb_clock_mono_ms();
+
+	return now_ms < due_ms ? (unsigned)(due_ms - now_ms) : 0;
+}
+
+/* Waits for what can be delivered in time: what waits goes as reports come, and
+ * librdkafka lingers no more. The reader takes the reports. */
 static void
 flush(struct hb_kafka_lane *lane, uint64_t due_ms)
 {
-	uint64_t now_ms = hb_clock_mono_ms();
 	rd_kafka_t *rk = hb_kafka_hold(lane);
 
 	if (rk == NULL)
 		return;
-	rd_kafka_flush(rk, now_ms < due_ms ? (int)(due_ms - now_ms) : 0);
+	rd_kafka_flush(rk, (int)ms_until(due_ms));
+	hb_kafka_lane_await(lane, ms_until(due_ms));
 	hb_kafka_release(lane);
 }
 
@@ -248,6 +297,7 @@ const struct hb_sink_ops hb_sink_kafka = {
     .open = kafka_open,
     .send = kafka_send,
     .fits = kafka_fits,
+    .would_fit = kafka_would_fit,
     .drain = kafka_drain,
     .close = kafka_close,
 };

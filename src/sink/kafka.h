@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kafka.h - the Kafka sink's parts, one file each
  *
- *   kafka.c         the sink: settings, open, send, drain, close
- *   kafka_conf.c    our settings and the operator's, as librdkafka takes them
- *   kafka_handle.c  the producers, and who may use them
- *   kafka_report.c  what librdkafka tells: delivery reports, errors, log lines
- *   kafka_solo.c    sends the messages of a refused batch one by one
- *   kafka_watch.c   asks for metadata, moves health, replaces a producer
- *   kafka_inspect.c reads the topics' settings and warns of weak ones
+ *   kafka.c           the sink: settings, open, send, drain, close
+ *   kafka_conf.c      our settings and the operator's, as librdkafka takes them
+ *   kafka_handle.c    the producers, and who may use them
+ *   kafka_partition.c the partitions of a topic, and which one a key has
+ *   kafka_queue.c     one batch at a time for each partition
+ *   kafka_turn.c      when the queues are looked at
+ *   kafka_report.c    what librdkafka tells: reports, errors, log lines
+ *   kafka_solo.c      sends the messages of a refused batch one by one
+ *   kafka_watch.c     asks for metadata, moves health, replaces a producer
+ *   kafka_inspect.c   reads the topics' settings and warns of weak ones
  *
  * Threads: workers send; one of them, the reader, takes librdkafka's events;
  * the watch is a loop of our own, because asking for metadata and making and
  * destroying a producer block. */
-#ifndef HOOKBRIDGE_KAFKA_H
-#define HOOKBRIDGE_KAFKA_H
+#ifndef HB_SINK_KAFKA_H
+#define HB_SINK_KAFKA_H
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -25,6 +28,17 @@ struct hb_kafka_conf {
 	struct hb_strings brokers;
 	struct hb_pairs properties;
 	bool ordered;
+};
+
+/* What librdkafka makes of them, where we go by it too. */
+struct hb_kafka_limits {
+	size_t message_max; /* message.max.bytes */
+	size_t batch_size;  /* batch.size, in bytes */
+	size_t batch_count; /* batch.num.messages */
+	size_t queue_count; /* queue.buffering.max.messages */
+	uint64_t refresh_ms; /* topic.metadata.refresh.interval.ms; 0: never */
+	bool lingers; /* linger.ms is not 0: librdkafka makes the batches */
+	const struct hb_kafka_partitioner *partitioner;
 };
 
 struct hb_kafka;
@@ -44,11 +58,33 @@ struct hb_kafka_lane {
 	rd_kafka_queue_t *queue; /* rk's, and as old */
 };
 
+/* A partition, and what waits for it: see kafka_queue.c. It lives as long as
+ * the sink. */
+struct hb_kafka_part {
+	struct hb_kafka_topic *topic;
+	int32_t number;
+
+	/* Under hb_kafka.lock. */
+	uint64_t outstanding; /* handed over and not yet reported */
+	uint64_t handed_us;   /* when the last of them were */
+	struct hb_delivery *first, **end; /* wait */
+	bool is_ready;			  /* is in hb_kafka.ready */
+	bool is_going;			  /* a batch is being handed over */
+	struct hb_kafka_part *next_ready;
+};
+
 /* A destination of the sink. */
 struct hb_kafka_topic {
 	struct hb_kafka *kafka;
 	const struct hb_dest_conf *dest;
 	rd_kafka_topic_t *rkts[2]; /* by is_solo; the producer's, and as old */
+
+	/* As many as the latest metadata had; 0 before the first. */
+	_Atomic int32_t part_count;
+	/* Under hb_kafka.lock. */
+	struct hb_kafka_part **parts; /* by number; become only more */
+	int32_t part_room;	      /* so many; not less than part_count */
+	int32_t sticky; /* what has no key goes there, modulo part_count */
 
 	_Atomic unsigned timeouts; /* since something was confirmed */
 	/* A delivery says that nothing can be written; the watch is told by
@@ -69,7 +105,7 @@ struct hb_kafka_topic {
 struct hb_kafka {
 	struct hb_sink sink; /* first: a struct hb_sink * is one of these */
 	struct hb_loop *reader, *watch;
-	size_t message_max; /* message.max.bytes */
+	struct hb_kafka_limits limits;
 	struct hb_kafka_topic *topics;
 	size_t topic_count;
 	struct hb_kafka_topic **by_dest; /* by hb_dest_conf.index */
@@ -78,6 +114,10 @@ struct hb_kafka {
 	pthread_cond_t idle;  /* a lane's outstanding or users are 0 */
 	struct hb_kafka_lane main, solo;
 	struct hb_delivery *suspects, **suspects_end; /* wait for the watch */
+	uint64_t handed;  /* over by the queues and not yet reported */
+	uint64_t wave_us; /* when the last of them were */
+	struct hb_kafka_part *ready; /* go with the next wave */
+	bool is_swept; /* somebody may wait: the reader looks after it */
 	rd_kafka_resp_err_t trouble; /* what librdkafka last complained of */
 	char trouble_text[128];
 
@@ -85,6 +125,14 @@ struct hb_kafka {
 	int wake_fd;
 	struct event *wake;
 	struct hb_kafka_joining *joining; /* until it has run */
+	struct hb_kafka_turn **turns;	  /* of the workers */
+	size_t turn_count;
+	/* For the next wave and for the sweep: the reader's, once it has
+	 * joined; anybody sets the first. */
+	int wave_fd;
+	struct event *wave;
+	struct hb_timer sweep;
+	bool sweep_is_set;
 
 	_Atomic bool closing; /* no health, no new producer any more */
 
@@ -104,6 +152,11 @@ struct hb_kafka {
 	unsigned short_lives;	       /* of producers, in a row */
 };
 
+/* --- kafka.c -------------------------------------------------------------- */
+
+/* What a message is to librdkafka, or a little more. */
+size_t hb_kafka_message_size(const struct hb_message *msg);
+
 /* --- kafka_conf.c --------------------------------------------------------- */
 
 extern const char *const hb_kafka_public_properties[];
@@ -118,8 +171,9 @@ rd_kafka_conf_t *hb_kafka_conf_new(const struct hb_kafka_conf *conf,
 /* The same for a producer that puts each message into a batch of its own. */
 rd_kafka_conf_t *hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
     const struct hb_config *cfg, struct hb_error *err);
-/* The value of a numeric property. */
-size_t hb_kafka_conf_number(const rd_kafka_conf_t *conf, const char *name);
+/* What of it concerns us. */
+void hb_kafka_conf_limits(
+    const rd_kafka_conf_t *conf, struct hb_kafka_limits *limits);
 
 /* --- kafka_handle.c ------------------------------------------------------- */
 
@@ -130,6 +184,8 @@ bool hb_kafka_lane_open(
     struct hb_kafka_lane *lane, struct hb_error *err) HB_MUST_CHECK;
 /* The way back; nobody may be using it. */
 void hb_kafka_lane_close(struct hb_kafka_lane *lane);
+/* Waits until nothing is outstanding; false: there is, after timeout_ms. */
+bool hb_kafka_lane_await(struct hb_kafka_lane *lane, unsigned timeout_ms);
 /* Lets no sender in any more and gives everything outstanding back through the
  * reader; waits for that. false: not within timeout_ms. */
 bool hb_kafka_lane_empty(struct hb_kafka_lane *lane, unsigned timeout_ms);
@@ -139,11 +195,88 @@ void hb_kafka_release(struct hb_kafka_lane *lane);
 /* A sender goes in with a delivery; false: report a retry. It holds the lane
  * and releases it when the delivery has been produced or reported. */
 bool hb_kafka_enter(struct hb_kafka_lane *lane) HB_MUST_CHECK;
-/* After the report of so many deliveries. */
+/* After the report of so many deliveries, with the lock held. */
 void hb_kafka_leave(struct hb_kafka_lane *lane, uint64_t count);
-/* Hands the message of a delivery that has entered to librdkafka, or reports
- * at once that it cannot be; then releases the lane. */
-void hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery);
+/* Makes what librdkafka becomes the owner of, and the way back. */
+void hb_kafka_pack(struct hb_delivery *delivery);
+void hb_kafka_unpack(struct hb_delivery *delivery);
+/* Hands the packed message of a delivery that has entered to librdkafka, for
+ * the partition of that number or one of its choice (RD_KAFKA_PARTITION_UA).
+ * false: it was reported that it cannot be, and leaves. The caller holds the
+ * lane. */
+bool hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
+    int32_t partition) HB_MUST_CHECK;
+/* The same of one that belongs to no queue: it leaves and is let go. */
+void hb_kafka_produce_freely(
+    struct hb_kafka_lane *lane, struct hb_delivery *delivery);
+
+/* --- kafka_partition.c ---------------------------------------------------- */
+
+/* The one of that name (the property partitioner). */
+const struct hb_kafka_partitioner *hb_kafka_partitioner_of(const char *name);
+/* The partition that a key has among count; -1: any, there is no key. */
+int32_t hb_kafka_partition_of(const struct hb_kafka_partitioner *partitioner,
+    struct hb_span key, int32_t count);
+/* Watch: the topic has so many partitions. */
+void hb_kafka_partitions_learn(struct hb_kafka_topic *topic, int32_t count);
+/* For what has no key. With the lock held; there are partitions. */
+struct hb_kafka_part *hb_kafka_partition_sticky(
+    struct hb_kafka_topic *topic, uint64_t now_us);
+/* A batch leaves: the next one gathers elsewhere. With the lock held. */
+void hb_kafka_partition_unstick(struct hb_kafka_part *part);
+void hb_kafka_partitions_free(struct hb_kafka_topic *topic);
+
+/* --- kafka_queue.c -------------------------------------------------------- */
+
+/* How long a delivery waits in our queue at most. */
+#define HB_KAFKA_WAIT_MAX_MS 200
+/* How long one wave of batches waits for the one before, at most. */
+#define HB_KAFKA_WAVE_US 500
+
+/* What became of one that was to be added. */
+enum hb_kafka_admission {
+	HB_KAFKA_NOT_NOW, /* the sink closes, or there is no metadata yet */
+	HB_KAFKA_FULL,
+	HB_KAFKA_WAITS,	  /* for reports, or with one that is ready */
+	HB_KAFKA_IS_READY /* hb_kafka_queue_go() is to be called soon */
+};
+
+/* Adds a packed delivery to its partition's queue. is_swept: whether somebody
+ * waited already; else the reader is to be woken if this one does. */
+enum hb_kafka_admission hb_kafka_queue_add(struct hb_kafka_topic *topic,
+    struct hb_delivery *delivery, bool *is_swept) HB_MUST_CHECK;
+/* The partition whose queue a delivery belongs to, or NULL. */
+struct hb_kafka_part *hb_kafka_queue_of(const struct hb_delivery *delivery);
+/* After the report of so many deliveries of a partition (NULL: of no queue):
+ * what waits for them is handed over. The caller holds the lane. */
+void hb_kafka_queue_leave(
+    struct hb_kafka_lane *lane, struct hb_kafka_part *part, uint64_t count);
+/* Hands over what is ready, if it is time for it; else says when it will be (0:
+ * nothing is ready). The caller holds the lane. */
+uint64_t hb_kafka_queue_go(struct hb_kafka *kafka);
+/* Hands over what was sent before a time; whether anybody still waits. The
+ * caller holds the lane. */
+bool hb_kafka_queue_sweep(struct hb_kafka *kafka, uint64_t before_us);
+/* Reports a retry for all that wait; nobody enters any more. */
+void hb_kafka_queue_give_back(struct hb_kafka *kafka);
+
+/* --- kafka_turn.c --------------------------------------------------------- */
+
+/* The workers' loops, which do not run yet. */
+bool hb_kafka_turns_open(struct hb_kafka *kafka, struct hb_loop *const *loops,
+    size_t count, struct hb_error *err) HB_MUST_CHECK;
+void hb_kafka_turns_close(struct hb_kafka *kafka);
+/* Sends a delivery by its partition's queue; it is reported whatever
+ * happens. */
+void hb_kafka_turn_send(
+    struct hb_kafka_topic *topic, struct hb_delivery *delivery);
+/* Hands over what is ready, now or when it is time. */
+void hb_kafka_turn_go(struct hb_kafka *kafka);
+/* Reader: on its loop from now on; it was woken, somebody may wait; its loop
+ * has stopped. */
+void hb_kafka_turn_join(struct hb_kafka *kafka);
+void hb_kafka_sweep_look(struct hb_kafka *kafka);
+void hb_kafka_turn_quit(struct hb_kafka *kafka);
 
 /* --- kafka_report.c ------------------------------------------------------- */
 
@@ -153,6 +286,10 @@ void hb_kafka_reader_join(struct hb_kafka *kafka);
 void hb_kafka_reader_wake(const struct hb_kafka *kafka);
 /* The loops have stopped or never ran. */
 void hb_kafka_reader_quit(struct hb_kafka *kafka);
+/* Reports a delivery that nobody takes now: the sink closes, or its topic's
+ * partitions are not known yet. */
+void hb_kafka_report_not_now(
+    struct hb_kafka_topic *topic, struct hb_delivery *delivery);
 /* Reports a delivery that librdkafka refused to take. */
 void hb_kafka_report_unsent(struct hb_kafka_topic *topic,
     struct hb_delivery *delivery, rd_kafka_resp_err_t code);

@@ -5,8 +5,9 @@
  * and what delivery relies on, which properties may not name (the table of
  * refused names says why for each).
  *
- * message.timeout.ms stays below the ack deadline because librdkafka looks for
- * expired messages once a second: what times out is reported before we answer.
+ * message.timeout.ms stays below the ack deadline because messages may wait in
+ * our queue before it counts, and because librdkafka looks for expired messages
+ * once a second: what times out is reported before we answer.
  * The queue limits follow the byte budget, so that the budget is what refuses
  * events, not the queue. */
 #include <arpa/inet.h>
@@ -20,8 +21,9 @@
 #include "hookbridge/near.h"
 #include "kafka.h"
 
-/* What a report may come later than message.timeout.ms, with some to spare. */
-#define REPORT_LAG_MS 1200
+/* How long after message.timeout.ms a report may come, with some to spare: by
+ * what the message waited before, and by librdkafka's second. */
+#define REPORT_LAG_MS (HB_KAFKA_WAIT_MAX_MS + 1200)
 #define MESSAGE_TIMEOUT_MIN_MS 500
 /* No event costs less of the budget (hb_message_cost()). */
 #define MESSAGE_COST_MIN 512
@@ -253,8 +255,8 @@ hb_kafka_conf_check(
 
 static const struct hb_pair defaults[] = {
     {"client.id", "hookbridge", false},
-    /* Requests of one message each cost three times as much. */
-    {"linger.ms", "0.5", false},
+    /* Messages wait in our own queues, while others are under way. */
+    {"linger.ms", "0", false},
     /* A topic that is missing is a mistake of somebody's. */
     {"allow.auto.create.topics", "false", false},
     {"socket.nagle.disable", "true", false},
@@ -412,13 +414,40 @@ hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
 	return NULL;
 }
 
-size_t
-hb_kafka_conf_number(const rd_kafka_conf_t *conf, const char *name)
+static void
+get(const rd_kafka_conf_t *conf, const char *name, char text[32])
 {
-	char text[32];
-	size_t size = sizeof(text);
+	size_t size = 32;
 
 	if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
 		hb_bug("librdkafka does not know %s", name);
-	return (size_t)strtoull(text, NULL, 10);
+}
+
+static size_t
+get_number(const rd_kafka_conf_t *conf, const char *name)
+{
+	char text[32];
+
+	get(conf, name, text);
+	return text[0] == '-' ? 0 : (size_t)strtoull(text, NULL, 10);
+}
+
+void
+hb_kafka_conf_limits(
+    const rd_kafka_conf_t *conf, struct hb_kafka_limits *limits)
+{
+	char linger[32], partitioner[32];
+
+	get(conf, "linger.ms", linger);
+	get(conf, "partitioner", partitioner);
+	*limits = (struct hb_kafka_limits){
+	    .message_max = get_number(conf, "message.max.bytes"),
+	    .batch_size = get_number(conf, "batch.size"),
+	    .batch_count = get_number(conf, "batch.num.messages"),
+	    .queue_count = get_number(conf, "queue.buffering.max.messages"),
+	    .refresh_ms =
+		get_number(conf, "topic.metadata.refresh.interval.ms"),
+	    .lingers = strtod(linger, NULL) > 0,
+	    .partitioner = hb_kafka_partitioner_of(partitioner),
+	};
 }

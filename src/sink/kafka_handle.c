@@ -88,24 +88,24 @@ hb_kafka_enter(struct hb_kafka_lane *lane)
 	return accepting;
 }
 
-/* After the report of count deliveries. */
+/* After the report of count deliveries, with the lock held. */
 void
 hb_kafka_leave(struct hb_kafka_lane *lane, uint64_t count)
 {
-	struct hb_kafka *kafka = lane->kafka;
-
-	pthread_mutex_lock(&kafka->lock);
 	lane->outstanding -= count;
 	if (lane->outstanding == 0)
-		pthread_cond_broadcast(&kafka->idle);
-	pthread_mutex_unlock(&kafka->lock);
+		pthread_cond_broadcast(&lane->kafka->idle);
 }
 
 /* --- producing ------------------------------------------------------------ */
 
-static rd_kafka_headers_t *
-make_headers(const struct hb_message *msg)
+/* When a delivery is sent, by its own loop: what is handed over together should
+ * be handed over quickly, because librdkafka begins to send the first of it
+ * while it is given the rest. The headers are kept in the delivery. */
+void
+hb_kafka_pack(struct hb_delivery *delivery)
 {
+	const struct hb_message *msg = &delivery->msg;
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(msg->header_count);
 
 	for (size_t i = 0; i < msg->header_count; i++) {
@@ -115,43 +115,65 @@ make_headers(const struct hb_message *msg)
 		    (ssize_t)header->name.len, header->value.ptr,
 		    (ssize_t)header->value.len);
 	}
-	return headers;
+	delivery->word[1] = (uintptr_t)headers;
+}
+
+static rd_kafka_headers_t *
+headers_of(const struct hb_delivery *delivery)
+{
+	return (rd_kafka_headers_t *)(uintptr_t)delivery->word[1];
+}
+
+/* For one that librdkafka has not taken. */
+void
+hb_kafka_unpack(struct hb_delivery *delivery)
+{
+	rd_kafka_headers_destroy(headers_of(delivery));
 }
 
 static rd_kafka_resp_err_t
 produce(struct hb_kafka_lane *lane, const struct hb_kafka_topic *topic,
-    struct hb_delivery *delivery)
+    struct hb_delivery *delivery, int32_t partition)
 {
 	const struct hb_message *msg = &delivery->msg;
-	rd_kafka_headers_t *headers = make_headers(msg);
 	/* No bytes are still a value; none at all would be a tombstone. */
 	const char *value = msg->value.ptr != NULL ? msg->value.ptr : "";
-	rd_kafka_resp_err_t code;
 
-	code = rd_kafka_producev(lane->rk,
-	    RD_KAFKA_V_RKT(topic->rkts[lane->is_solo]), RD_KAFKA_V_MSGFLAGS(0),
+	return rd_kafka_producev(lane->rk,
+	    RD_KAFKA_V_RKT(topic->rkts[lane->is_solo]),
+	    RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
 	    RD_KAFKA_V_VALUE((void *)(uintptr_t)value, msg->value.len),
 	    RD_KAFKA_V_KEY(msg->key.ptr, msg->key.len),
-	    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(delivery),
-	    RD_KAFKA_V_END);
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		rd_kafka_headers_destroy(headers); /* ours again */
-	return code;
+	    RD_KAFKA_V_HEADERS(headers_of(delivery)),
+	    RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
 }
 
 /* The sender has entered. Once librdkafka has the message, the delivery may be
  * reported any time and is not looked at again. */
-void
-hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery)
+bool
+hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
+    int32_t partition)
 {
 	struct hb_kafka_topic *topic =
 	    lane->kafka->by_dest[delivery->msg.dest->index];
-	rd_kafka_resp_err_t code = produce(lane, topic, delivery);
+	rd_kafka_resp_err_t code = produce(lane, topic, delivery, partition);
 
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		hb_kafka_report_unsent(topic, delivery, code);
-		hb_kafka_leave(lane, 1);
-	}
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	hb_kafka_unpack(delivery); /* it is ours again */
+	hb_kafka_report_unsent(topic, delivery, code);
+	return false;
+}
+
+/* Without a queue: librdkafka chooses the partition and makes the batches. */
+void
+hb_kafka_produce_freely(
+    struct hb_kafka_lane *lane, struct hb_delivery *delivery)
+{
+	delivery->word[0] = 0;
+	hb_kafka_pack(delivery);
+	if (!hb_kafka_produce(lane, delivery, RD_KAFKA_PARTITION_UA))
+		hb_kafka_queue_leave(lane, NULL, 1);
 	hb_kafka_release(lane);
 }
 
@@ -172,21 +194,23 @@ in_ms(unsigned ms)
 	return due;
 }
 
-/* Waits with the lock held; false when there is still something outstanding
- * after wait_ms. */
-static bool
-await_empty(struct hb_kafka_lane *lane, unsigned wait_ms)
+bool
+hb_kafka_lane_await(struct hb_kafka_lane *lane, unsigned timeout_ms)
 {
 	struct hb_kafka *kafka = lane->kafka;
-	struct timespec due = in_ms(wait_ms);
+	struct timespec due = in_ms(timeout_ms);
+	bool is_empty;
+	int rc = 0;
 
-	while (lane->outstanding > 0)
-		if (pthread_cond_timedwait(&kafka->idle, &kafka->lock, &due) ==
-		    ETIMEDOUT)
-			return lane->outstanding == 0;
-	return true;
+	pthread_mutex_lock(&kafka->lock);
+	while (lane->outstanding > 0 && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&kafka->idle, &kafka->lock, &due);
+	is_empty = lane->outstanding == 0;
+	pthread_mutex_unlock(&kafka->lock);
+	return is_empty;
 }
 
+/* What waits is given back by us, what librdkafka has by librdkafka. */
 static void
 purge(struct hb_kafka_lane *lane)
 {
@@ -194,6 +218,8 @@ purge(struct hb_kafka_lane *lane)
 
 	if (rk == NULL)
 		return;
+	if (!lane->is_solo)
+		hb_kafka_queue_give_back(lane->kafka);
 	rd_kafka_purge(
 	    rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	hb_kafka_release(lane);
@@ -212,9 +238,7 @@ hb_kafka_lane_empty(struct hb_kafka_lane *lane, unsigned timeout_ms)
 	pthread_mutex_unlock(&kafka->lock);
 	do {
 		purge(lane);
-		pthread_mutex_lock(&kafka->lock);
-		is_empty = await_empty(lane, PURGE_AGAIN_MS);
-		pthread_mutex_unlock(&kafka->lock);
+		is_empty = hb_kafka_lane_await(lane, PURGE_AGAIN_MS);
 	} while (!is_empty && hb_clock_mono_ms() - since_ms < timeout_ms);
 	return is_empty;
 }
@@ -296,10 +320,9 @@ make_conf(struct hb_kafka_lane *lane, struct hb_error *err)
 		return hb_kafka_conf_new_solo(
 		    kafka->sink.conf->conf, kafka->sink.cfg, err);
 	conf = hb_kafka_conf_new(kafka->sink.conf->conf, kafka->sink.cfg, err);
-	if (conf != NULL && kafka->message_max == 0)
-		/* Else workers may be reading it. */
-		kafka->message_max =
-		    hb_kafka_conf_number(conf, "message.max.bytes");
+	if (conf != NULL && kafka->limits.message_max == 0)
+		/* Else workers may be reading them. */
+		hb_kafka_conf_limits(conf, &kafka->limits);
 	return conf;
 }
 

@@ -27,7 +27,7 @@ warn_of(const struct hb_kafka_topic *topic, const char *reason)
 static void
 judge(const struct hb_kafka_topic *topic, const char *name, uint64_t value)
 {
-	size_t message_max = topic->kafka->message_max;
+	size_t message_max = topic->kafka->limits.message_max;
 	char text[160];
 
 	if (strcmp(name, "min.insync.replicas") == 0 && value < 2) {

@@ -155,6 +155,16 @@ report_failure(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 	hb_delivery_report(delivery, report, &why);
 }
 
+void
+hb_kafka_report_not_now(
+    struct hb_kafka_topic *topic, struct hb_delivery *delivery)
+{
+	struct hb_error why;
+
+	hb_fail(&why, HB_E_RETRY, "kafka topic %s: not now", topic->dest->name);
+	hb_delivery_report(delivery, HB_REPORT_RETRY, &why);
+}
+
 /* librdkafka has not even taken it: nobody else can be to blame. */
 void
 hb_kafka_report_unsent(struct hb_kafka_topic *topic,
@@ -191,22 +201,31 @@ report_sent(struct hb_kafka_lane *lane, struct hb_kafka_topic *topic,
 
 /* --- events --------------------------------------------------------------- */
 
-/* The reports of a batch. */
+/* The reports of a batch, or of several; each is out of its queue at once, so
+ * that the next one can go. */
 static void
 on_reports(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *message;
+	struct hb_kafka_part *part = NULL;
 	uint64_t count = 0;
 
 	while ((message = rd_kafka_event_message_next(event)) != NULL) {
 		struct hb_delivery *delivery = message->_private;
+		/* While it is not yet somebody else's. */
+		struct hb_kafka_part *its = hb_kafka_queue_of(delivery);
 
+		if (its != part && count > 0) {
+			hb_kafka_queue_leave(lane, part, count);
+			count = 0;
+		}
+		part = its;
+		count++;
 		report_sent(lane,
 		    lane->kafka->by_dest[delivery->msg.dest->index], delivery,
 		    message);
-		count++;
 	}
-	hb_kafka_leave(lane, count);
+	hb_kafka_queue_leave(lane, part, count);
 }
 
 /* Keeps the text for whoever declares the sink down, but for its tail "(after
@@ -284,39 +303,42 @@ hb_kafka_reader_wake(const struct hb_kafka *kafka)
 		    strerror(errno));
 }
 
-/* A turn's share of a lane's events; whether there may be more. */
-static bool
+/* A turn's share of a lane's events: how many there were. */
+static int
 read_events(struct hb_kafka_lane *lane)
 {
 	rd_kafka_event_t *event;
-	int left = EVENTS_PER_TURN;
+	int count = 0;
 
 	if (hb_kafka_hold(lane) == NULL)
-		return false;
-	while (left > 0 &&
+		return 0;
+	while (count < EVENTS_PER_TURN &&
 	       (event = rd_kafka_queue_poll(lane->queue, 0)) != NULL) {
 		on_event(lane, event);
 		rd_kafka_event_destroy(event);
-		left--;
+		count++;
 	}
 	hb_kafka_release(lane);
-	return left == 0;
+	return count;
 }
 
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct hb_kafka *kafka = arg;
-	eventfd_t count;
-	bool more;
+	eventfd_t wakes;
+	int count, alone_count;
 
 	(void)what;
 	/* Emptied before the queues: an event after that writes it again. */
-	(void)eventfd_read(fd, &count);
-	more = read_events(&kafka->main);
-	more |= read_events(&kafka->solo);
-	if (more)
-		hb_kafka_reader_wake(kafka);
+	(void)eventfd_read(fd, &wakes);
+	count = read_events(&kafka->main);
+	alone_count = read_events(&kafka->solo);
+	if (count > 0)
+		hb_kafka_turn_go(kafka);
+	hb_kafka_sweep_look(kafka);
+	if (count == EVENTS_PER_TURN || alone_count == EVENTS_PER_TURN)
+		hb_kafka_reader_wake(kafka); /* there may be more */
 }
 
 /* On its way to the reader's loop; by itself because it may arrive after the
@@ -337,6 +359,7 @@ on_joining(struct hb_task *task)
 	if (kafka == NULL)
 		return;
 	kafka->joining = NULL;
+	hb_kafka_turn_join(kafka);
 	kafka->wake = event_new(hb_loop_base(kafka->reader), kafka->wake_fd,
 	    EV_READ | EV_PERSIST, on_wake, kafka);
 	if (kafka->wake == NULL || event_add(kafka->wake, NULL) != 0)
@@ -358,6 +381,8 @@ hb_kafka_reader_quit(struct hb_kafka *kafka)
 {
 	if (kafka->joining != NULL)
 		kafka->joining->kafka = NULL;
-	if (kafka->wake != NULL)
-		event_free(kafka->wake);
+	if (kafka->wake == NULL)
+		return;
+	event_free(kafka->wake);
+	hb_kafka_turn_quit(kafka);
 }

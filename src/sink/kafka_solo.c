@@ -40,7 +40,7 @@ give_back(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     const struct hb_error *why)
 {
 	hb_delivery_report(delivery, HB_REPORT_RETRY, why);
-	hb_kafka_leave(lane, 1);
+	hb_kafka_queue_leave(lane, NULL, 1);
 	hb_kafka_release(lane);
 }
 
@@ -69,7 +69,7 @@ on_suspects(struct hb_task *task)
 	for (; delivery != NULL; delivery = next) {
 		next = delivery->next; /* before it is somebody else's */
 		if (is_open)
-			hb_kafka_produce(&kafka->solo, delivery);
+			hb_kafka_produce_freely(&kafka->solo, delivery);
 		else
 			give_back(&kafka->solo, delivery, &why);
 	}

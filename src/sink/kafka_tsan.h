@@ -10,11 +10,12 @@
  * The library itself is not instrumented: its atomics remain unseen. Reports
  * about accesses inside it are suppressed; those in our code that it only
  * leads to are not. */
-#ifndef HOOKBRIDGE_KAFKA_TSAN_H
-#define HOOKBRIDGE_KAFKA_TSAN_H
+#ifndef HB_SINK_KAFKA_TSAN_H
+#define HB_SINK_KAFKA_TSAN_H
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <threads.h>
 

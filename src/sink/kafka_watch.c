@@ -18,12 +18,15 @@
  *      suspended topic up is a trial: what is written next decides, and the
  *      backoff grows until something is confirmed.
  *
+ *   4. learns how many partitions they have.
+ *
  * Rounds come at once after trouble (but not in a row), soon while the sink is
- * down, by backoff while a topic is, and not at all while everything is well:
- * librdkafka keeps its metadata fresh itself. */
+ * down, by backoff while a topic is, and while everything is well as often as
+ * librdkafka refreshes its metadata (topic.metadata.refresh.interval.ms), for
+ * the sake of topics that grow. */
 #include <stdlib.h>
-#include <sys/random.h>
 
+#include "hookbridge/backoff.h"
 #include "hookbridge/clock.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
@@ -43,35 +46,23 @@
 
 /* --- when ----------------------------------------------------------------- */
 
-/* min_ms doubled exponent times, at most max_ms, of it between half and all. */
-static uint64_t
-backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned exponent)
-{
-	uint64_t ms = exponent < 20 ? min_ms << exponent : max_ms;
-	uint32_t random = 0;
-
-	if (ms > max_ms)
-		ms = max_ms;
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 static bool
 is_down(const struct hb_kafka_topic *topic)
 {
 	return topic->is_missing || topic->is_suspended;
 }
 
-/* When the next round is due; UINT64_MAX when nothing is amiss. */
+/* When the next round is due; UINT64_MAX: never, for all that is known now. */
 static uint64_t
 next_round_ms(const struct hb_kafka *kafka, uint64_t now_ms)
 {
-	uint64_t due_ms = UINT64_MAX;
+	uint64_t refresh_ms = kafka->limits.refresh_ms;
+	uint64_t due_ms = refresh_ms > 0 ? now_ms + refresh_ms : UINT64_MAX;
 
 	if (kafka->main.rk == NULL)
 		return kafka->reopen_ms;
 	if (kafka->failures > 0 || atomic_load(&kafka->is_fatal))
-		return now_ms + backoff_ms(DOWN_PAUSE_MS, DOWN_PAUSE_MS, 0);
+		return now_ms + hb_backoff_ms(DOWN_PAUSE_MS, DOWN_PAUSE_MS, 0);
 	for (size_t i = 0; i < kafka->topic_count; i++) {
 		const struct hb_kafka_topic *topic = &kafka->topics[i];
 
@@ -127,13 +118,16 @@ on_missing(struct hb_kafka_topic *topic, rd_kafka_resp_err_t code)
 	topic->is_inspected = false; /* the next one may be another */
 	topic->due_ms =
 	    hb_clock_mono_ms() +
-	    backoff_ms(MISSING_MIN_MS, MISSING_MAX_MS, topic->misses++);
+	    hb_backoff_ms(MISSING_MIN_MS, MISSING_MAX_MS, topic->misses++);
 	put_down(topic, code);
 }
 
 static void
-on_found(struct hb_kafka_topic *topic)
+on_found(struct hb_kafka_topic *topic, int32_t part_count)
 {
+	/* A new one may have none yet. */
+	if (part_count > 0)
+		hb_kafka_partitions_learn(topic, part_count);
 	if (!is_down(topic))
 		return;
 	topic->is_missing = false;
@@ -162,9 +156,9 @@ on_suspect(struct hb_task *task)
 		return;
 	}
 	topic->is_suspended = true;
-	topic->due_ms =
-	    hb_clock_mono_ms() + backoff_ms(SUSPENDED_MIN_MS, SUSPENDED_MAX_MS,
-				     atomic_fetch_add(&topic->setbacks, 1));
+	topic->due_ms = hb_clock_mono_ms() +
+			hb_backoff_ms(SUSPENDED_MIN_MS, SUSPENDED_MAX_MS,
+			    atomic_fetch_add(&topic->setbacks, 1));
 	put_down(topic, topic->suspicion);
 	schedule(topic->kafka);
 }
@@ -223,7 +217,7 @@ on_answer(struct hb_kafka *kafka, const rd_kafka_metadata_t *metadata)
 		if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			on_missing(topic, found->err);
 		else
-			on_found(topic);
+			on_found(topic, found->partition_cnt);
 	}
 }
 
@@ -289,7 +283,7 @@ retire(struct hb_kafka *kafka)
 	atomic_store(&kafka->is_fatal, false);
 	kafka->short_lives =
 	    now_ms - kafka->opened_ms < LIFE_MS ? kafka->short_lives + 1 : 0;
-	kafka->reopen_ms = now_ms + backoff_ms(REOPEN_MIN_MS, REOPEN_MAX_MS,
+	kafka->reopen_ms = now_ms + hb_backoff_ms(REOPEN_MIN_MS, REOPEN_MAX_MS,
 					kafka->short_lives);
 }
 
@@ -306,7 +300,7 @@ reopen(struct hb_kafka *kafka)
 	hb_sink_set_health(&kafka->sink, HB_DOWN, err.text);
 	kafka->reopen_ms =
 	    hb_clock_mono_ms() +
-	    backoff_ms(REOPEN_MIN_MS, REOPEN_MAX_MS, ++kafka->short_lives);
+	    hb_backoff_ms(REOPEN_MIN_MS, REOPEN_MAX_MS, ++kafka->short_lives);
 }
 
 /* --- rounds --------------------------------------------------------------- */

@@ -9,9 +9,12 @@ libhookbridge_a_SOURCES += \
 	%D%/kafka_conf.c \
 	%D%/kafka_handle.c \
 	%D%/kafka_inspect.c \
+	%D%/kafka_partition.c \
+	%D%/kafka_queue.c \
 	%D%/kafka_report.c \
 	%D%/kafka_solo.c \
 	%D%/kafka_tsan.h \
+	%D%/kafka_turn.c \
 	%D%/kafka_watch.c \
 	%D%/redis.c \
 	%D%/redis.h \
@@ -21,6 +24,9 @@ libhookbridge_a_SOURCES += \
 	%D%/redis_flow.c \
 	%D%/redis_health.c \
 	%D%/redis_out.c \
+	%D%/redis_queue.c \
 	%D%/redis_reply.c \
+	%D%/redis_ring.c \
+	%D%/redis_settle.c \
 	%D%/sink.c \
 	include/hookbridge/sink.h

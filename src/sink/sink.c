@@ -249,6 +249,16 @@ ops_of(const struct hb_sink_type *type)
 	hb_bug("sink type %s is not in the list", type->name);
 }
 
+bool
+hb_sink_would_fit(const struct hb_config *cfg, const struct hb_message *msg,
+    struct hb_error *err)
+{
+	const struct hb_sink_conf *conf = msg->dest->sink;
+	const struct hb_sink_ops *ops = ops_of(conf->type);
+
+	return ops->would_fit == NULL || ops->would_fit(conf, cfg, msg, err);
+}
+
 /* --- all sinks of a configuration ----------------------------------------- */
 
 struct hb_sinks {

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from process import Process, free_port
 
@@ -28,6 +28,11 @@ class KafkaCluster(Process):
         admin = self._admin()  # results come only while it lives
         admin.create_topics([topic])[name].result(20)
         return name
+
+    def grow_topic(self, name, partitions):
+        admin = self._admin()
+        admin.create_partitions(
+            [NewPartitions(name, partitions)])[name].result(20)
 
     def delete_topic(self, name):
         admin = self._admin()
@@ -79,7 +84,7 @@ class KafkaCluster(Process):
 
 class KafkaBroker(KafkaCluster):
     """One node, KRaft; stop(), kill() and pause() it, start() it again with
-    the same port and data."""
+    the same port and data. options: further settings, "name=value"."""
 
     def __init__(self, directory, jars):
         super().__init__("kafka", str(directory))
@@ -87,16 +92,31 @@ class KafkaBroker(KafkaCluster):
         self.port = free_port()
         self.controller_port = free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.options = []
         self._log_from = 0
 
     def start(self):
         self._log_from = self.log_size()
         self.spawn(["sh", os.path.abspath(RIG), "run", self.jars,
                     os.path.join(self.directory, "node"), str(self.port),
-                    str(self.controller_port)])
+                    str(self.controller_port), *self.options])
         self.wait_ready(
             lambda: "Kafka Server started" in self.log()[self._log_from:])
         return self
+
+
+    def produce_by_java(self, topic, values):
+        """Has the Java client send {key: value}."""
+        subprocess.run(
+            ["java", "-Xshare:auto", "-Dfile.encoding=UTF-8",
+             "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+             "-cp", os.path.join(self.jars, "*"),
+             "org.apache.kafka.tools.ConsoleProducer",
+             "--bootstrap-server", self.address, "--topic", topic,
+             "--property", "parse.key=true"],
+            input="".join(f"{k}\t{v}\n" for k, v in values.items()),
+            encoding="utf-8", timeout=60, check=True,
+            stdout=subprocess.DEVNULL)
 
 
 class KafkaMock(KafkaCluster):

@@ -39,31 +39,71 @@ def until_accepted(daemon, body=BODY, code=200, timeout=30, **options):
 
 # --- what arrives -------------------------------------------------------------
 
-def test_partitions_are_javas(hookbridge, kafka, unique):
-    """The same key is in the same partition as any other producer with Java's
-    partitioner puts it, so that consumers can join."""
-    kafka.create_topic(unique, partitions=7)
-    kafka.create_topic(unique + "-other", partitions=7)
-    daemon = hookbridge(config(
-        kafka, unique, key="{metadata.organization_id}")).wait_up()
-    keys = ["a", "org-1", "org-2", "Zoë Müller", "東京", "x" * 1024,
-            *(f"key-{n}" for n in range(40))]
+KEYS = ["a", "org-1", "org-2", "Zoë Müller", "東京", "x" * 1024,
+        *(f"key-{n}" for n in range(40))]
+
+
+def post_keys(daemon):
+    for key in KEYS:
+        assert daemon.post_signed("all", {
+            "job_id": "j", "metadata": {"organization_id": key}}).status == 200
+
+
+def produce_keys(kafka, topic):
+    """By librdkafka, as a client of the Java client's choice."""
     producer = confluent_kafka.Producer({
         "bootstrap.servers": kafka.address, "partitioner": "murmur2_random"})
-    for key in keys:
-        answer = daemon.post_signed("all", {
-            "job_id": "j", "metadata": {"organization_id": key}})
-        assert answer.status == 200
-        producer.produce(unique + "-other", b"", key=key.encode())
+    for key in KEYS:
+        producer.produce(topic, b"", key=key.encode())
     assert producer.flush(20) == 0
 
-    def partitions(topic):
-        return {m.key().decode(): m.partition()
-                for m in kafka.messages(topic, len(keys))}
-    ours = partitions(unique)
-    assert set(ours) == set(keys)
+
+def partitions(kafka, topic):
+    """{key: where its latest message is}; a topic without one of KEYS is
+    waited for."""
+    found = {m.key().decode(): m.partition()
+             for m in kafka.messages(topic, len(KEYS))}
+    return {key: found[key] for key in KEYS}
+
+
+def test_partitions_are_those_of_others(hookbridge, kafka, unique):
+    """The same key is in the same partition as the Java client puts it, and
+    any other producer with its partitioner, so that consumers can join."""
+    topics = [unique, unique + "-java", unique + "-librdkafka"]
+    for topic in topics:
+        kafka.create_topic(topic, partitions=7)
+    post_keys(hookbridge(config(
+        kafka, unique, key="{metadata.organization_id}")).wait_up())
+    kafka.produce_by_java(topics[1], {key: "-" for key in KEYS})
+    produce_keys(kafka, topics[2])
+    ours, javas, librdkafkas = (partitions(kafka, t) for t in topics)
     assert len(set(ours.values())) == 7
-    assert ours == partitions(unique + "-other")
+    assert ours == javas == librdkafkas
+
+
+@pytest.mark.threads
+def test_a_topic_grows(hookbridge, kafka, unique):
+    """From three partitions to six under load: nothing is lost, and the new
+    ones are used as other producers would."""
+    kafka.create_topic(unique, partitions=3)
+    kafka.create_topic(unique + "-other", partitions=6)
+    daemon = hookbridge(config(
+        kafka, unique, key="{metadata.organization_id}",
+        properties={"topic.metadata.refresh.interval.ms": "500"})).wait_up()
+    load = Load(daemon, "all", scaled(8000), senders=16).start()
+    load.wait_acknowledged(scaled(1000))
+    kafka.grow_topic(unique, 6)
+    load.join()
+    ids, _ = ids_of(map(of_kafka, kafka.messages(unique, timeout=60)))
+    assert set(load.acknowledged) <= ids
+    produce_keys(kafka, unique + "-other")
+    theirs = partitions(kafka, unique + "-other")
+    assert {3, 4, 5} & set(theirs.values())
+
+    def agree():
+        post_keys(daemon)
+        return partitions(kafka, unique) == theirs
+    wait_until(agree, 30, "the same partitions")
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
@@ -215,6 +255,25 @@ def test_the_broker_restarts(hookbridge, own_kafka, unique):
         "confirmed", "duplicate")
     ids, _ = ids_of(map(of_kafka, own_kafka.messages(unique, 2)))
     assert ids == {"before", "while"}
+
+
+@pytest.mark.threads
+def test_the_broker_dies_among_batches(hookbridge, own_kafka, unique):
+    """Each request has one answer, in time, and what was acknowledged is
+    there."""
+    own_kafka.create_topic(unique, partitions=6)
+    daemon = hookbridge(config(own_kafka, unique)).wait_up()
+    load = Load(daemon, "all", scaled(8000), senders=64, retry=False).start()
+    load.wait_acknowledged(scaled(2000))
+    own_kafka.kill()
+    load.join()
+    assert sum(load.codes.values()) == load.count
+    assert set(load.codes) == {200, 503}
+    assert len(load.acknowledged) == load.codes[200]
+    own_kafka.start()
+    ids, _ = ids_of(map(of_kafka, own_kafka.messages(
+        unique, len(load.acknowledged), timeout=60)))
+    assert set(load.acknowledged) <= ids
 
 
 def test_the_broker_comes_later(hookbridge, own_kafka, unique):
