@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "hookbridge/backoff.h"
 #include "hookbridge/clock.h"
-#include "hookbridge/crypto.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 
@@ -105,24 +105,13 @@ report_all(struct hb_delivery *delivery, enum hb_report report,
 
 /* --- health --------------------------------------------------------------- */
 
-static uint64_t
-backoff_ms(unsigned setbacks)
-{
-	uint64_t ms =
-	    setbacks < 10 ? (uint64_t)TRIAL_MIN_MS << setbacks : TRIAL_MAX_MS;
-	uint32_t random;
-
-	if (ms > TRIAL_MAX_MS)
-		ms = TRIAL_MAX_MS;
-	hb_random(&random, sizeof(random));
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 static void
 put_down(struct hb_file *file, const char *why)
 {
 	if (!file->is_down)
-		hb_timer_set(&file->trial, backoff_ms(file->setbacks++));
+		hb_timer_set(&file->trial,
+		    hb_backoff_ms(
+			TRIAL_MIN_MS, TRIAL_MAX_MS, file->setbacks++));
 	file->is_down = true;
 	hb_dest_set_health(&file->sink, file->dest, HB_DOWN, why);
 }

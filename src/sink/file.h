@@ -7,8 +7,8 @@
  *
  * Threads: workers put deliveries into the queue, under its lock; everything
  * else belongs to the helper loop, which may block. */
-#ifndef HOOKBRIDGE_FILE_H
-#define HOOKBRIDGE_FILE_H
+#ifndef HB_SINK_FILE_H
+#define HB_SINK_FILE_H
 
 #include <pthread.h>
 

@@ -4,9 +4,9 @@
  * Each worker has a connection of its own, on its own loop: a delivery never
  * changes threads.
  *
- *   send ─► ring and output ─► end of the turn: written ─► reply ─► report
- *             redis_flow.c          │
- *                                   └─ lost, late: unknown
+ *   send ─► queue ─► ring and output ─► turn's end: written ─► reply ─► report
+ *     redis_queue.c    redis_flow.c         │
+ *                                           └─ lost, late: unknown
  *
  * An entry is confirmed by its id, and where `wait` is set by so many replicas
  * in addition. A Redis server may still lose what it has confirmed (see its
@@ -50,7 +50,17 @@ redis_send(struct hb_sink *sink, struct hb_delivery *delivery)
 static bool
 redis_ready(struct hb_sink *sink, const struct hb_delivery *delivery)
 {
-	return hb_redis_flow_ready(conn_of(sink, delivery), delivery);
+	return hb_redis_flow_ready(conn_of(sink, delivery));
+}
+
+static bool
+value_fits(const struct hb_message *msg, struct hb_error *err)
+{
+	if (msg->value.len < VALUE_MAX)
+		return true;
+	return hb_fail_reason(err, HB_E_DEAD, "too-large",
+	    "redis stream %s: %zu bytes, a value may have %zu", msg->dest->name,
+	    msg->value.len, VALUE_MAX);
 }
 
 static bool
@@ -58,11 +68,16 @@ redis_fits(const struct hb_sink *sink, const struct hb_message *msg,
     struct hb_error *err)
 {
 	(void)sink;
-	if (msg->value.len < VALUE_MAX)
-		return true;
-	return hb_fail_reason(err, HB_E_DEAD, "too-large",
-	    "redis stream %s: %zu bytes, a value may have %zu", msg->dest->name,
-	    msg->value.len, VALUE_MAX);
+	return value_fits(msg, err);
+}
+
+static bool
+redis_would_fit(const struct hb_sink_conf *conf, const struct hb_config *cfg,
+    const struct hb_message *msg, struct hb_error *err)
+{
+	(void)conf;
+	(void)cfg;
+	return value_fits(msg, err);
 }
 
 /* --- opening and closing -------------------------------------------------- */
@@ -166,6 +181,7 @@ const struct hb_sink_ops hb_sink_redis = {
     .open = redis_open,
     .send = redis_send,
     .fits = redis_fits,
+    .would_fit = redis_would_fit,
     .ready = redis_ready,
     .drain = redis_drain,
     .close = redis_close,

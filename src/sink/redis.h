@@ -5,15 +5,19 @@
  *   redis_conf.c     settings, and the url taken apart
  *   redis_conn.c     a worker's connection: dial, log in, lose, dial again
  *   redis_flow.c     on a connection: commands out, replies in, deadlines
+ *   redis_queue.c    deliveries that wait for room on it
+ *   redis_ring.c     commands under way, and what is reported of them
+ *   redis_settle.c   what a reply settles, and what else it tells
  *   redis_command.c  a message as XADD or as the idempotent script
  *   redis_out.c      RESP that waits to be written
  *   redis_reply.c    RESP that was read, and what errors mean
  *   redis_health.c   what is down, for how long
  *
  * Threads: every connection belongs to one worker's loop and is touched there
- * only; they share struct hb_redis, whose changing parts are under its lock. */
-#ifndef HOOKBRIDGE_REDIS_H
-#define HOOKBRIDGE_REDIS_H
+ * only. They share struct hb_redis: what changes of it is under its lock, or in
+ * a scope, which is atomic or its guard's. */
+#ifndef HB_SINK_REDIS_H
+#define HB_SINK_REDIS_H
 
 #include <hiredis/hiredis.h>
 #include <pthread.h>
@@ -193,8 +197,9 @@ void hb_redis_note_lost(struct hb_redis_conn *conn, const char *why);
 /* Puts a scope down for a while; on the connection's loop. */
 void hb_redis_suspend(
     struct hb_redis_conn *conn, struct hb_redis_scope *scope, const char *why);
-void hb_redis_confirmed(
-    struct hb_redis_conn *conn, struct hb_redis_scope *dest);
+/* Something was added there: its setbacks are over. */
+void hb_redis_note_confirmed(
+    struct hb_redis_conn *conn, struct hb_redis_scope *scope);
 
 /* --- the sink and its connections ----------------------------------------- */
 
@@ -226,13 +231,15 @@ struct hb_redis_conn {
 	uint64_t ready_ms;     /* since when it was READY */
 	bool was_ready;	       /* ever */
 
-	/* Commands by number, all of them below `issued`; see redis_flow.c. */
+	/* Commands by number, all of them below `issued`; see redis_ring.c. */
 	struct hb_redis_cmd *cmds;
 	size_t cmd_size; /* a power of two */
 	uint64_t settled, answered, expired, issued;
 	size_t adds;	   /* from settled on: XADD and scripts */
-	size_t unreported; /* deliveries */
+	size_t unreported; /* deliveries, those that wait for room too */
 	bool wants_wait;   /* adds since the last WAIT */
+	/* The list of those; see redis_queue.c. */
+	struct hb_delivery *first_waiting, *last_waiting;
 
 	struct hb_redis_out out;
 	bool is_blocked; /* the socket takes no more: wait for writable */
@@ -281,28 +288,87 @@ void hb_redis_conn_close(struct hb_redis_conn *conn);
  * sink_errors_total. */
 void hb_redis_lose(struct hb_redis_conn *conn, const char *class,
     const char *fmt, ...) HB_PRINTF(3, 4);
-/* Draining: shuts the connection when nothing is left to report. */
-void hb_redis_conn_rest(struct hb_redis_conn *conn);
-/* How long to wait before dialling again: 50 ms doubled up to 2 s, of it
- * between half and all. */
-uint64_t hb_redis_redial_ms(unsigned failures);
 /* Sees to it that the timer fires at due_ms or before. */
 void hb_redis_conn_wake_at(struct hb_redis_conn *conn, uint64_t due_ms);
 /* The answer to one of the login's commands. */
 void hb_redis_on_login(struct hb_redis_conn *conn, enum hb_redis_kind kind);
 
+/* --- redis_ring.c --------------------------------------------------------- */
+
+static inline struct hb_redis_cmd *
+hb_redis_cmd_at(const struct hb_redis_conn *conn, uint64_t number)
+{
+	return &conn->cmds[number & (conn->cmd_size - 1)];
+}
+
+static inline bool
+hb_redis_is_add(enum hb_redis_kind kind)
+{
+	return kind == HB_REDIS_XADD || kind == HB_REDIS_EVALSHA ||
+	       kind == HB_REDIS_EVAL;
+}
+
+/* Notes a command whose bytes the caller then puts out. */
+struct hb_redis_cmd *hb_redis_ring_add(
+    struct hb_redis_conn *conn, enum hb_redis_kind kind);
+/* Lets go of what is answered and owes no report. */
+void hb_redis_ring_release(struct hb_redis_conn *conn);
+/* Bytes put out and not yet answered. */
+uint64_t hb_redis_ring_bytes(const struct hb_redis_conn *conn);
+/* Whether the command has been written to its end. */
+bool hb_redis_ring_is_written(
+    const struct hb_redis_conn *conn, uint64_t number);
+/* Both take the delivery from a command that has one. */
+void hb_redis_report_confirmed(
+    struct hb_redis_conn *conn, struct hb_redis_cmd *cmd);
+void hb_redis_report_failed(struct hb_redis_conn *conn,
+    struct hb_redis_cmd *cmd, enum hb_report what, const char *reason,
+    const char *text);
+/* Of a delivery that no command was made for. */
+void hb_redis_report_unsent(struct hb_redis_conn *conn,
+    struct hb_delivery *delivery, const char *text);
+/* Reports as unknown what is past its deadline. */
+void hb_redis_ring_expire(struct hb_redis_conn *conn, uint64_t now_ms);
+/* Reports everything outstanding, and begins anew. */
+void hb_redis_ring_abort(struct hb_redis_conn *conn, const char *why);
+void hb_redis_ring_fini(struct hb_redis_conn *conn);
+
+/* --- redis_queue.c -------------------------------------------------------- */
+
+/* Puts the delivery's command out, now or when there is room for it. */
+void hb_redis_queue_add(
+    struct hb_redis_conn *conn, struct hb_delivery *delivery);
+/* Puts out what there is room for. */
+void hb_redis_queue_move(struct hb_redis_conn *conn);
+/* When the first will have waited for too long, or UINT64_MAX. */
+uint64_t hb_redis_queue_due_ms(const struct hb_redis_conn *conn);
+/* Reports those that have waited for too long. */
+void hb_redis_queue_expire(struct hb_redis_conn *conn, uint64_t now_ms);
+/* Reports all of them. */
+void hb_redis_queue_abort(struct hb_redis_conn *conn, const char *why);
+
+/* --- redis_settle.c ------------------------------------------------------- */
+
+/* Takes conn->reply for the oldest command that has none. */
+void hb_redis_settle(struct hb_redis_conn *conn);
+
 /* --- redis_flow.c --------------------------------------------------------- */
 
-/* Whether it would take this delivery now. */
-bool hb_redis_flow_ready(
-    const struct hb_redis_conn *conn, const struct hb_delivery *delivery);
+/* Whether it would take a delivery now. */
+bool hb_redis_flow_ready(const struct hb_redis_conn *conn);
 /* Takes a delivery, or reports at once that it cannot. */
 void hb_redis_flow_send(
     struct hb_redis_conn *conn, struct hb_delivery *delivery);
-/* Notes a command whose bytes the caller then puts out. */
+/* Puts a delivery's command out. */
+void hb_redis_flow_add(struct hb_redis_conn *conn,
+    struct hb_delivery *delivery, enum hb_redis_kind kind);
+/* The same as hb_redis_ring_add(); it is written at the end of this turn. */
 struct hb_redis_cmd *hb_redis_issue(
     struct hb_redis_conn *conn, enum hb_redis_kind kind);
+/* Asks for what only a server that listens can repeat. */
 void hb_redis_ping(struct hb_redis_conn *conn);
+/* Whether conn->reply is what the PING under way asked for. */
+bool hb_redis_is_pong(const struct hb_redis_conn *conn);
 void hb_redis_flow_write(struct hb_redis_conn *conn);
 void hb_redis_flow_read(struct hb_redis_conn *conn);
 /* Deadlines of a READY connection. */

@@ -6,7 +6,6 @@
  *
  * A password has a key of its own, so that it is never read from the YAML. */
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <sys/un.h>
 
 #include "redis.h"
@@ -54,7 +53,7 @@ const struct hb_key hb_redis_keys[] = {
 	.def = "1024",
 	.min = 1,
 	.max = 65536,
-	.help = "commands of one connection that wait for their replies"},
+	.help = "commands of one connection under way at once"},
     {.name = "wait",
 	.type = HB_KEY_SECTION,
 	.offset = offsetof(struct hb_redis_conf, wait),

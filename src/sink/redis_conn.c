@@ -16,8 +16,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "hookbridge/backoff.h"
 #include "hookbridge/clock.h"
-#include "hookbridge/crypto.h"
 #include "hookbridge/mem.h"
 #include "redis.h"
 
@@ -54,19 +54,6 @@ wake_after(struct hb_redis_conn *conn, uint64_t delay_ms)
 	hb_redis_conn_wake_at(conn, hb_clock_mono_ms() + delay_ms);
 }
 
-uint64_t
-hb_redis_redial_ms(unsigned failures)
-{
-	uint64_t ms =
-	    failures < 6 ? (uint64_t)REDIAL_MIN_MS << failures : REDIAL_MAX_MS;
-	uint32_t random;
-
-	if (ms > REDIAL_MAX_MS)
-		ms = REDIAL_MAX_MS;
-	hb_random(&random, sizeof(random));
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 /* --- losing and shutting -------------------------------------------------- */
 
 static void
@@ -79,8 +66,9 @@ hang_up(struct hb_redis_conn *conn)
 	conn->reader = NULL;
 }
 
-void
-hb_redis_conn_rest(struct hb_redis_conn *conn)
+/* Draining: shuts the connection when nothing is left to report. */
+static void
+rest(struct hb_redis_conn *conn)
 {
 	struct hb_redis *redis = conn->redis;
 
@@ -123,7 +111,8 @@ hb_redis_lose(
 	    hb_clock_mono_ms() - conn->ready_ms >= REDIAL_MAX_MS)
 		conn->failures = 0;
 	enter(conn, HB_REDIS_WAITING);
-	wake_after(conn, hb_redis_redial_ms(conn->failures++));
+	wake_after(conn,
+	    hb_backoff_ms(REDIAL_MIN_MS, REDIAL_MAX_MS, conn->failures++));
 }
 
 /* --- logging in ----------------------------------------------------------- */
@@ -223,25 +212,33 @@ on_login_error(struct hb_redis_conn *conn, enum hb_redis_kind kind)
 	hb_redis_lose(conn, rule->class, "%s: %s", commands[kind], text);
 }
 
-static bool
-is_master(struct hb_redis_conn *conn)
+/* Only a master is logged in to. */
+static void
+on_role(struct hb_redis_conn *conn)
 {
 	const struct hb_redis_reply *reply = &conn->reply;
+	bool is_role = reply->type == REDIS_REPLY_ARRAY;
 
-	if (reply->type == REDIS_REPLY_ARRAY &&
-	    hb_redis_reply_is(reply, "master"))
-		return true;
-	if (reply->type == REDIS_REPLY_ARRAY &&
-	    hb_redis_reply_is(reply, "slave"))
+	if (is_role && hb_redis_reply_is(reply, "master"))
+		return;
+	if (is_role && hb_redis_reply_is(reply, "slave"))
 		hb_redis_lose(conn, "readonly",
 		    "this is a replica, events go to the master only");
-	else if (reply->type == REDIS_REPLY_ARRAY &&
-		 hb_redis_reply_is(reply, "sentinel"))
+	else if (is_role && hb_redis_reply_is(reply, "sentinel"))
 		hb_redis_lose(conn, "readonly",
 		    "this is a sentinel, name the master instead");
 	else
 		hb_redis_lose(conn, "protocol", "a reply that ROLE never has");
-	return false;
+}
+
+/* The last answer. */
+static void
+on_login_ping(struct hb_redis_conn *conn)
+{
+	if (hb_redis_is_pong(conn))
+		on_ready(conn);
+	else
+		hb_redis_lose(conn, "protocol", "a reply that PING never has");
 }
 
 void
@@ -252,22 +249,16 @@ hb_redis_on_login(struct hb_redis_conn *conn, enum hb_redis_kind kind)
 	/* The name is for people who look at CLIENT LIST. */
 	if (kind == HB_REDIS_SETNAME)
 		return;
-	if (reply->type == REDIS_REPLY_ERROR) {
+	if (reply->type == REDIS_REPLY_ERROR)
 		on_login_error(conn, kind);
-	} else if (kind == HB_REDIS_ROLE) {
-		(void)is_master(conn);
-	} else if (kind == HB_REDIS_PING) {
-		if (reply->type == REDIS_REPLY_STRING &&
-		    hb_redis_reply_is(reply, conn->nonce))
-			on_ready(conn);
-		else
-			hb_redis_lose(
-			    conn, "protocol", "a reply that PING never has");
-	} else if (reply->type != REDIS_REPLY_STATUS ||
-		   !hb_redis_reply_is(reply, "OK")) {
+	else if (kind == HB_REDIS_ROLE)
+		on_role(conn);
+	else if (kind == HB_REDIS_PING)
+		on_login_ping(conn);
+	else if (reply->type != REDIS_REPLY_STATUS ||
+		 !hb_redis_reply_is(reply, "OK"))
 		hb_redis_lose(
 		    conn, "protocol", "a login's reply that is not OK");
-	}
 }
 
 /* --- callbacks ------------------------------------------------------------ */
@@ -278,7 +269,7 @@ on_readable(void *arg)
 	struct hb_redis_conn *conn = arg;
 
 	hb_redis_flow_read(conn);
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 static void
@@ -287,7 +278,7 @@ on_writable(void *arg)
 	struct hb_redis_conn *conn = arg;
 
 	hb_redis_flow_write(conn);
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 static void
@@ -297,7 +288,7 @@ on_connect(void *arg, const struct hb_error *err)
 
 	if (err != NULL) {
 		hb_redis_lose(conn, "connect", "%s", err->text);
-		hb_redis_conn_rest(conn);
+		rest(conn);
 		return;
 	}
 	enter(conn, HB_REDIS_LOGIN);
@@ -334,7 +325,7 @@ on_timer(struct hb_timer *timer)
 		    (unsigned long long)conn->redis->conf->timeout_ms);
 	else if (conn->state == HB_REDIS_READY)
 		hb_redis_flow_tick(conn);
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 /* --- tasks ---------------------------------------------------------------- */
@@ -367,7 +358,7 @@ on_flush(struct hb_task *task)
 	/* The connection it was deferred for may be gone. */
 	if (conn->stream != NULL && conn->state >= HB_REDIS_LOGIN)
 		hb_redis_flow_write(conn);
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 static void
@@ -377,7 +368,7 @@ on_drain(struct hb_task *task)
 	    hb_container_of(task, struct hb_redis_conn, drain);
 
 	conn->draining = true;
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 /* Drained for long enough. */
@@ -388,7 +379,7 @@ on_abandon(struct hb_task *task)
 	    hb_container_of(task, struct hb_redis_conn, abandon);
 
 	hb_redis_flow_abort(conn, "shutting down");
-	hb_redis_conn_rest(conn);
+	rest(conn);
 }
 
 /* --- making and closing --------------------------------------------------- */

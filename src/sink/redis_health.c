@@ -16,8 +16,8 @@
  * The connection that receives the error guards the suspension: its loop's
  * timer ends it, whatever becomes of the connection. Further errors while
  * suspended belong to what was sent before and change nothing. */
+#include "hookbridge/backoff.h"
 #include "hookbridge/clock.h"
-#include "hookbridge/crypto.h"
 #include "hookbridge/mem.h"
 #include "redis.h"
 
@@ -66,19 +66,6 @@ hb_redis_note_lost(struct hb_redis_conn *conn, const char *why)
 
 /* --- suspensions ---------------------------------------------------------- */
 
-static uint64_t
-backoff_ms(unsigned setbacks)
-{
-	uint64_t ms = setbacks < 10 ? (uint64_t)SUSPENDED_MIN_MS << setbacks
-				    : SUSPENDED_MAX_MS;
-	uint32_t random;
-
-	if (ms > SUSPENDED_MAX_MS)
-		ms = SUSPENDED_MAX_MS;
-	hb_random(&random, sizeof(random));
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 static void
 set_health(struct hb_redis *redis, struct hb_redis_scope *scope,
     enum hb_health health, const char *why)
@@ -119,8 +106,9 @@ hb_redis_suspend(
 	if (conn->state == HB_REDIS_SHUT ||
 	    atomic_exchange(&scope->is_down, true))
 		return;
-	scope->due_ms =
-	    now_ms + backoff_ms(atomic_fetch_add(&scope->setbacks, 1));
+	scope->due_ms = now_ms +
+			hb_backoff_ms(SUSPENDED_MIN_MS, SUSPENDED_MAX_MS,
+			    atomic_fetch_add(&scope->setbacks, 1));
 	scope->next = conn->suspended;
 	conn->suspended = scope;
 	set_health(conn->redis, scope, HB_DOWN, why);
@@ -152,10 +140,11 @@ on_trial(struct hb_timer *timer)
 }
 
 void
-hb_redis_confirmed(struct hb_redis_conn *conn, struct hb_redis_scope *dest)
+hb_redis_note_confirmed(
+    struct hb_redis_conn *conn, struct hb_redis_scope *scope)
 {
-	if (atomic_load(&dest->setbacks) != 0)
-		atomic_store(&dest->setbacks, 0);
+	if (atomic_load(&scope->setbacks) != 0)
+		atomic_store(&scope->setbacks, 0);
 	if (atomic_load(&conn->redis->server.setbacks) != 0)
 		atomic_store(&conn->redis->server.setbacks, 0);
 }

@@ -23,6 +23,7 @@
 /* A larger buffer is not kept once it is empty. */
 #define TEXT_KEPT ((size_t)1024 * 1024)
 #define NUMBER_MAX 20 /* digits of 2^64 */
+#define PREFIX_MAX (1 + NUMBER_MAX + 2)
 
 /* --- making and clearing -------------------------------------------------- */
 
@@ -45,7 +46,6 @@ hb_redis_out_fini(struct hb_redis_out *out)
 	*out = (struct hb_redis_out){0};
 }
 
-/* Forgets everything, and leaves nothing of it in memory. */
 void
 hb_redis_out_wipe(struct hb_redis_out *out)
 {
@@ -59,13 +59,11 @@ hb_redis_out_wipe(struct hb_redis_out *out)
 /* --- text ----------------------------------------------------------------- */
 
 /* Bytes are moved to the front only where that frees as many. */
-void
-hb_redis_out_reserve(struct hb_redis_out *out, size_t len)
+static void
+make_room(struct hb_redis_out *out, size_t len)
 {
 	size_t used = out->tail - out->head;
 
-	if (out->size - out->tail >= len)
-		return;
 	if (out->head > 0 && out->head >= used) {
 		memmove(out->text, out->text + out->head, used);
 		out->head = 0;
@@ -80,6 +78,13 @@ hb_redis_out_reserve(struct hb_redis_out *out, size_t len)
 	out->text = hb_xrealloc(out->text, out->size);
 }
 
+void
+hb_redis_out_reserve(struct hb_redis_out *out, size_t len)
+{
+	if (out->size - out->tail < len)
+		make_room(out, len);
+}
+
 /* The room is reserved. */
 static void
 append(struct hb_redis_out *out, const char *ptr, size_t len)
@@ -91,34 +96,41 @@ append(struct hb_redis_out *out, const char *ptr, size_t len)
 	out->end += len;
 }
 
-/* "*12\r\n" or "$12\r\n" */
+/* In decimal; returns where the digits end. */
+static char *
+put_number(char *pos, uint64_t number)
+{
+	if (number >= 10)
+		pos = put_number(pos, number / 10);
+	*pos = (char)('0' + number % 10);
+	return pos + 1;
+}
+
+/* "*12\r\n" or "$12\r\n", in room that is reserved. */
 static void
 append_prefix(struct hb_redis_out *out, char sign, uint64_t number)
 {
-	char digits[1 + NUMBER_MAX + 2];
-	char *pos = digits + sizeof(digits);
+	char *start = out->text + out->tail, *pos;
 
-	*--pos = '\n';
-	*--pos = '\r';
-	do {
-		*--pos = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	*--pos = sign;
-	append(out, pos, (size_t)(digits + sizeof(digits) - pos));
+	start[0] = sign;
+	pos = put_number(start + 1, number);
+	pos[0] = '\r';
+	pos[1] = '\n';
+	out->tail += (size_t)(pos + 2 - start);
+	out->end += (size_t)(pos + 2 - start);
 }
 
 void
 hb_redis_out_array(struct hb_redis_out *out, size_t count)
 {
-	hb_redis_out_reserve(out, 1 + NUMBER_MAX + 2);
+	hb_redis_out_reserve(out, PREFIX_MAX);
 	append_prefix(out, '*', count);
 }
 
 void
 hb_redis_out_bulk(struct hb_redis_out *out, struct hb_span arg)
 {
-	hb_redis_out_reserve(out, 1 + NUMBER_MAX + 2 + arg.len + 2);
+	hb_redis_out_reserve(out, PREFIX_MAX + arg.len + 2);
 	append_prefix(out, '$', arg.len);
 	append(out, arg.ptr, arg.len);
 	append(out, "\r\n", 2);
@@ -127,11 +139,10 @@ hb_redis_out_bulk(struct hb_redis_out *out, struct hb_span arg)
 void
 hb_redis_out_number(struct hb_redis_out *out, uint64_t number)
 {
-	char digits[NUMBER_MAX + 1];
-	int len = snprintf(
-	    digits, sizeof(digits), "%llu", (unsigned long long)number);
+	char digits[NUMBER_MAX];
+	char *end = put_number(digits, number);
 
-	hb_redis_out_bulk(out, hb_span_make(digits, (size_t)len));
+	hb_redis_out_bulk(out, hb_span_make(digits, (size_t)(end - digits)));
 }
 
 /* --- references ----------------------------------------------------------- */
@@ -162,7 +173,7 @@ hb_redis_out_large(
 		hb_redis_out_bulk(out, arg);
 		return;
 	}
-	hb_redis_out_reserve(out, 1 + NUMBER_MAX + 2 + 2);
+	hb_redis_out_reserve(out, PREFIX_MAX + 2);
 	append_prefix(out, '$', arg.len);
 	*add_ref(out) = (struct hb_redis_ref){
 	    .at = out->end, .ptr = arg.ptr, .len = arg.len, .owner = owner};
