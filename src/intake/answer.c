@@ -15,72 +15,65 @@
 #define ERROR_BODY(word, detail) \
 	HB_SPAN("{\"error\":\"" word "\",\"detail\":\"" detail "\"}\n")
 
-void
-hb_answer_unknown_path(struct hb_http_request *req)
-{
-	struct hb_http_reply reply = { .code = 404,
-		.body = ERROR_BODY("not-found",
-		    "no webhook endpoint at this path") };
+static const struct hb_http_reply unknown_path = { .code = 404,
+	.body = ERROR_BODY("not-found", "no webhook endpoint at this path") };
 
-	hb_http_reply(req, &reply);
+static const struct hb_http_reply wrong_method = { .code = 405,
+	.allow = "POST",
+	.close = true,
+	.body = ERROR_BODY("method-not-allowed",
+	    "webhooks are delivered by POST") };
+
+static const struct hb_http_reply wrong_media_type = { .code = 415,
+	.body = ERROR_BODY("unsupported-media-type",
+	    "send JSON, without a content encoding") };
+
+const struct hb_http_reply hb_reply_unauthorized = { .code = 401,
+	.challenge = "Webhook",
+	.body = ERROR_BODY("unauthorized",
+	    "the request could not be verified; compare the endpoint's "
+	    "secret and the clocks") };
+
+const struct hb_http_reply hb_reply_unavailable = { .code = 503,
+	.retry_after_s = RETRY_AFTER_S,
+	.body = ERROR_BODY("unavailable",
+	    "not accepted now; nothing is lost if you retry") };
+
+const struct hb_http_reply *
+hb_answer_head(const struct hb_paths *paths, const struct hb_http_head *head,
+    const struct hb_endpoint_conf **endpoint, struct hb_span *path_token)
+{
+	bool is_post = hb_span_eq(head->method, HB_SPAN("POST"));
+
+	*endpoint = hb_paths_find(paths, head->path, path_token);
+	/* "OPTIONS *" and CONNECT name no path at all. */
+	if (*endpoint == NULL &&
+	    (is_post || hb_span_starts(head->path, HB_SPAN("/"))))
+		return &unknown_path;
+	if (!is_post)
+		return &wrong_method;
+	return hb_media_is_json(head) ? NULL : &wrong_media_type;
 }
 
-void
-hb_answer_method(struct hb_http_request *req)
+struct hb_span
+hb_outcome_text(struct hb_span id, const char *outcome,
+    char out[HB_OUTCOME_TEXT])
 {
-	struct hb_http_reply reply = { .code = 405,
-		.allow = "POST",
-		.close = true,
-		.body = ERROR_BODY("method-not-allowed",
-		    "webhooks are delivered by POST") };
+	char quoted[HB_EVENT_ID_MAX * 6 + 3];
+	size_t len = hb_json_quote(id, quoted);
+	int n = snprintf(out, HB_OUTCOME_TEXT,
+	    "{\"id\":%.*s,\"outcome\":\"%s\"}\n", (int)len, quoted, outcome);
 
-	hb_http_reply(req, &reply);
-}
-
-void
-hb_answer_media_type(struct hb_http_request *req)
-{
-	struct hb_http_reply reply = { .code = 415,
-		.body = ERROR_BODY("unsupported-media-type",
-		    "send JSON, without a content encoding") };
-
-	hb_http_reply(req, &reply);
-}
-
-void
-hb_answer_unauthorized(struct hb_http_request *req)
-{
-	struct hb_http_reply reply = { .code = 401,
-		.challenge = "Webhook",
-		.body = ERROR_BODY("unauthorized",
-		    "the request could not be verified; compare the endpoint's "
-		    "secret and the clocks") };
-
-	hb_http_reply(req, &reply);
-}
-
-void
-hb_answer_unavailable(struct hb_http_request *req)
-{
-	struct hb_http_reply reply = { .code = 503,
-		.retry_after_s = RETRY_AFTER_S,
-		.body = ERROR_BODY("unavailable",
-		    "not accepted now; nothing is lost if you retry") };
-
-	hb_http_reply(req, &reply);
+	return hb_span_make(out, (size_t)n);
 }
 
 void
 hb_answer_outcome(struct hb_http_request *req, int code, struct hb_span id,
     const char *outcome)
 {
-	/* An id has up to 128 visible characters, 6 bytes each at worst. */
-	char body[128 * 6 + 128], quoted[128 * 6 + 3];
-	size_t len = hb_json_quote(id, quoted);
-	int n = snprintf(body, sizeof(body), "{\"id\":%.*s,\"outcome\":\"%s\"}\n",
-	    (int)len, quoted, outcome);
+	char text[HB_OUTCOME_TEXT];
 	struct hb_http_reply reply = { .code = code,
-		.body = hb_span_make(body, (size_t)n) };
+		.body = hb_outcome_text(id, outcome, text) };
 
 	hb_http_reply(req, &reply);
 }

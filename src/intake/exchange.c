@@ -21,7 +21,10 @@
  *
  * The hard deadline answers 503 from TRACKED and JOINED. From SCANNING onward
  * does, if it is late: the scanner has the event in its hands, and for
- * milliseconds only. */
+ * milliseconds only.
+ *
+ * preview.c tells the same journey without taking it: a stage that moves here
+ * moves there. */
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"
@@ -72,7 +75,7 @@ static void
 answer_later(struct exchange *x, const char *why)
 {
 	x->outcome = why;
-	hb_answer_unavailable(x->req);
+	hb_http_reply(x->req, &hb_reply_unavailable);
 }
 
 /* Settled, now or before. Ends the exchange. */
@@ -116,7 +119,7 @@ answer_refused(struct exchange *x, const struct hb_error *err)
 	    HB_F_STR("reason", err->reason),
 	    HB_F_STR("peer", x->req->peer_text));
 	x->outcome = "unauthorized";
-	hb_answer_unauthorized(x->req);
+	hb_http_reply(x->req, &hb_reply_unauthorized);
 }
 
 /* --- stages --------------------------------------------------------------- */
@@ -258,22 +261,14 @@ on_head(void *arg, struct hb_http_request *req)
 	struct hb_intake_worker *worker = arg;
 	struct hb_intake *intake = worker->intake;
 	struct exchange *x = exchange_new(worker, req);
+	const struct hb_http_reply *refusal;
 	struct hb_span path_token;
 	struct hb_error err;
 
-	x->endpoint = hb_paths_find(intake->paths, req->head.path, &path_token);
-	/* "OPTIONS *" and CONNECT name no path at all. */
-	if (x->endpoint == NULL &&
-	    hb_span_starts(req->head.path, HB_SPAN("/"))) {
-		hb_answer_unknown_path(req);
-		return;
-	}
-	if (!hb_span_eq(req->head.method, HB_SPAN("POST"))) {
-		hb_answer_method(req);
-		return;
-	}
-	if (!hb_media_is_json(&req->head)) {
-		hb_answer_media_type(req);
+	refusal = hb_answer_head(intake->paths, &req->head, &x->endpoint,
+	    &path_token);
+	if (refusal != NULL) {
+		hb_http_reply(req, refusal);
 		return;
 	}
 	x->attempt = hb_verify_begin(intake->verifiers[x->endpoint->index],

@@ -6,6 +6,8 @@ libhookbridge_a_SOURCES += \
 	%D%/media.c \
 	%D%/parts.h \
 	%D%/paths.c \
+	%D%/preview.c \
 	%D%/tally.c \
 	%D%/trace.c \
-	include/hookbridge/intake.h
+	include/hookbridge/intake.h \
+	include/hookbridge/preview.h

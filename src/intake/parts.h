@@ -22,7 +22,7 @@ void hb_paths_free(struct hb_paths *paths);
 const struct hb_endpoint_conf *hb_paths_find(const struct hb_paths *paths,
     struct hb_span path, struct hb_span *token);
 
-/* --- media.c: what a body may be ------------------------------------------- */
+/* --- media.c: what a body may be ------------------------------------------ */
 
 /* JSON, or nothing said; no content encoding; neither said twice. */
 bool hb_media_is_json(const struct hb_http_head *head);
@@ -56,11 +56,19 @@ void hb_tally_access(const struct hb_config *cfg, const char *endpoint,
 
 /* --- answer.c: what the sender reads -------------------------------------- */
 
-void hb_answer_unknown_path(struct hb_http_request *req);
-void hb_answer_method(struct hb_http_request *req);
-void hb_answer_media_type(struct hb_http_request *req);
-void hb_answer_unauthorized(struct hb_http_request *req);
-void hb_answer_unavailable(struct hb_http_request *req);
+extern const struct hb_http_reply hb_reply_unauthorized, hb_reply_unavailable;
+/* Finds whose webhook a head brings (NULL: nobody's), and the token if it
+ * stands in the path. The reply if path, method or media type are refused;
+ * NULL: none of them is. */
+const struct hb_http_reply *hb_answer_head(const struct hb_paths *paths,
+    const struct hb_http_head *head, const struct hb_endpoint_conf **endpoint,
+    struct hb_span *path_token);
+/* The body that says how an event ended. An id has up to 128 visible
+ * characters, in JSON of 6 bytes each at worst. */
+#define HB_EVENT_ID_MAX 128
+#define HB_OUTCOME_TEXT (HB_EVENT_ID_MAX * 6 + 128)
+struct hb_span hb_outcome_text(struct hb_span id, const char *outcome,
+    char out[HB_OUTCOME_TEXT]);
 /* 200 or 202, with the event's id and the word. */
 void hb_answer_outcome(struct hb_http_request *req, int code,
     struct hb_span id, const char *outcome);
@@ -72,7 +80,7 @@ struct hb_intake {
 	struct hb_router *router;
 	struct hb_paths *paths;
 	struct hb_verifier **verifiers; /* by endpoint index */
-	struct hb_tally **tallies;      /* by endpoint index; last: no endpoint */
+	struct hb_tally **tallies;      /* likewise; the last: no endpoint */
 };
 
 struct hb_intake_worker {

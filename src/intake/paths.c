@@ -48,15 +48,18 @@ add(struct hb_paths *paths, const struct hb_endpoint_conf *endpoint)
 {
 	const char *segment = endpoint->token.in == HB_TOKEN_PATH
 	    ? strstr(endpoint->path, TOKEN_SEGMENT) : NULL;
+	struct hb_span before, after;
 
 	if (segment == NULL) {
 		paths->plains[paths->plain_count++] = (struct plain){
 			hb_span_of(endpoint->path), endpoint };
 		return;
 	}
-	paths->patterns[paths->pattern_count++] = (struct pattern){
-		hb_span_make(endpoint->path, (size_t)(segment - endpoint->path)),
-		hb_span_of(segment + strlen(TOKEN_SEGMENT)), endpoint };
+	before = hb_span_make(
+	    endpoint->path, (size_t)(segment - endpoint->path));
+	after = hb_span_of(segment + strlen(TOKEN_SEGMENT));
+	paths->patterns[paths->pattern_count++] =
+	    (struct pattern){ before, after, endpoint };
 }
 
 struct hb_paths *

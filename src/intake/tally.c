@@ -143,12 +143,13 @@ hb_tally_access(const struct hb_config *cfg, const char *endpoint,
 	enum hb_log_level level = (enum hb_log_level)cfg->log.access;
 	const char *word = "request.done";
 	const struct hb_http_request *req = done->req;
-	uint64_t us = req != NULL ? hb_clock_mono_us() - req->head_us : 0;
+	uint64_t us;
 
 	if (!hb_log_enabled(level))
 		return;
 	if (done->code >= 400 && !hb_log_admit(word))
 		return;
+	us = req != NULL ? hb_clock_mono_us() - req->head_us : 0;
 	hb_log(level, word, HB_F_STR("peer", done->peer_text),
 	    HB_F_STR("endpoint", endpoint), HB_F_I64("code", done->code),
 	    HB_F_STR("outcome", outcome), HB_F_U64("bytes", done->bytes),
