@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <sysexits.h>
@@ -50,7 +51,7 @@ static struct {
 	size_t connections;
 	double rate; /* 0: closed loop */
 	double seconds;
-} opts = { { "/", NULL, 2048, 64, 100000 }, 0, 64, 0, 60 };
+} opts = { { "/", NULL, 2048, 64, 100000, 0 }, 0, 64, 0, 60 };
 
 static struct requests requests;
 static struct conn *conns;
@@ -65,9 +66,10 @@ static int epoll;
 static const char usage_text[] =
     "usage: load --port PORT --secret whsec_… [--path PATH] [--requests N]\n"
     "            [--connections N] [--size BYTES] [--bodies N] [--rate R]\n"
-    "            [--seconds S]\n"
+    "            [--seconds S] [--seed X]\n"
     "\n"
-    "Ends after N requests or S seconds, whichever comes first.\n";
+    "Ends after N requests or S seconds, whichever comes first. Runs with the\n"
+    "same seed post webhooks with the same ids; by default they are new.\n";
 
 static void
 parse_options(int argc, char **argv)
@@ -82,6 +84,7 @@ parse_options(int argc, char **argv)
 		{ "bodies", required_argument, NULL, 'k' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "seed", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -97,6 +100,9 @@ parse_options(int argc, char **argv)
 		case 'k': opts.spec.bodies = strtoul(optarg, NULL, 10); break;
 		case 'r': opts.rate = atof(optarg); break;
 		case 't': opts.seconds = atof(optarg); break;
+		case 'x':
+			opts.spec.seed = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
 		default: fputs(usage_text, stderr); exit(EX_USAGE);
 		}
 	}
@@ -278,16 +284,18 @@ anybody_busy(void)
 	return false;
 }
 
-/* How long epoll may wait: in an open loop, until the next request is due. */
-static int
-patience_ms(void)
+/* How long epoll may wait: in an open loop, until the next request is due, but
+ * for those that are due and find no connection free. */
+static struct timespec
+patience(void)
 {
 	uint64_t now = hb_clock_mono_us(), due;
 
 	if (opts.rate <= 0 || is_over())
-		return 100;
+		return (struct timespec){ 0, 100000000 };
 	due = due_us(next_request);
-	return due <= now ? 0 : due - now < 1000 ? 0 : (int)((due - now) / 1000);
+	return (struct timespec){ 0,
+		due <= now ? 1000000 : (long)((due - now) % 1000000 * 1000) };
 }
 
 static void
@@ -300,7 +308,8 @@ run(void)
 	for (size_t i = 0; i < opts.connections; i++)
 		begin(&conns[i]);
 	while (!is_over() || anybody_busy()) {
-		int n = epoll_wait(epoll, events, EVENTS_MAX, patience_ms());
+		struct timespec wait = patience();
+		int n = epoll_pwait2(epoll, events, EVENTS_MAX, &wait, NULL);
 
 		for (int i = 0; i < n; i++)
 			on_event(&events[i]);
@@ -353,6 +362,8 @@ main(int argc, char **argv)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
+	/* Who is due now wants to be woken now. */
+	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 	requests = requests_make(&opts.spec);
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	conns = hb_xcalloc(opts.connections, sizeof(*conns));

@@ -87,9 +87,7 @@ make_request(const struct request_spec *spec, size_t index,
 	size_t signature_len;
 	int len;
 
-	/* Unlike those of another run in the same minute. */
-	snprintf(id, sizeof(id), "msg_%08x%08zx",
-	    (unsigned)getpid() * 2654435761u ^ (unsigned)time(NULL), index);
+	snprintf(id, sizeof(id), "msg_%08x%08zx", spec->seed, index);
 	snprintf(now, sizeof(now), "%lld", (long long)time(NULL));
 	signature_len = sign(mac, key, id, now, body, signature);
 	len = snprintf(head, sizeof(head),
@@ -104,19 +102,25 @@ make_request(const struct request_spec *spec, size_t index,
 }
 
 struct requests
-requests_make(const struct request_spec *spec)
+requests_make(const struct request_spec *wanted)
 {
+	struct request_spec spec = *wanted;
 	struct requests requests = {
-		hb_xcalloc(spec->count, sizeof(struct request)), spec->count };
-	struct hb_span *bodies = hb_xcalloc(spec->bodies, sizeof(*bodies));
-	struct hb_svix_key *key = parse_secret(spec->secret);
+		hb_xcalloc(spec.count, sizeof(struct request)), spec.count };
+	struct hb_span *bodies = hb_xcalloc(spec.bodies, sizeof(*bodies));
+	struct hb_svix_key *key = parse_secret(spec.secret);
 	struct hb_hmac *mac = hb_hmac_new();
 
-	for (size_t i = 0; i < spec->bodies; i++)
-		bodies[i] = make_body(i, spec->body_size);
-	for (size_t i = 0; i < spec->count; i++)
-		requests.items[i] = make_request(spec, i,
-		    bodies[i % spec->bodies], mac, key);
+	/* Unlike that of another run in the same minute. */
+	if (spec.seed == 0)
+		spec.seed = (uint32_t)getpid() * 2654435761u ^
+		    (uint32_t)time(NULL);
+
+	for (size_t i = 0; i < spec.bodies; i++)
+		bodies[i] = make_body(i, spec.body_size);
+	for (size_t i = 0; i < spec.count; i++)
+		requests.items[i] = make_request(&spec, i,
+		    bodies[i % spec.bodies], mac, key);
 	hb_hmac_free(mac);
 	hb_svix_key_free(key);
 	free(bodies);

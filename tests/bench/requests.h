@@ -27,9 +27,10 @@ struct request_spec {
 	size_t body_size;   /* bytes, at least 256 */
 	size_t bodies;      /* how many different ones */
 	size_t count;
+	uint32_t seed; /* of the ids; 0: one that no other run has */
 };
 
 /* Exits with a word on stderr when the secret is none. */
-struct requests requests_make(const struct request_spec *spec);
+struct requests requests_make(const struct request_spec *wanted);
 
 #endif
