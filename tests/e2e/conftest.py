@@ -16,6 +16,7 @@ import pytest
 from events import Outlets
 from hookbridge import Hookbridge
 from kafka import KafkaBroker, KafkaMock
+from rawhttp import Front
 from redis_server import RedisServer
 
 _numbers = itertools.count(1)
@@ -82,10 +83,24 @@ def outlets(kafka, redis_server, unique, tmp_path):
     return Outlets(kafka, redis_server, unique, tmp_path)
 
 
+def _finish(daemons):
+    """Every one must end well, or the test fails."""
+    failures = []
+    for daemon in reversed(daemons):
+        try:
+            daemon.finish()
+        except Exception as failure:  # the others must end, too
+            failures.append(failure)
+        finally:
+            daemon.kill()
+    if failures:
+        raise failures[0]
+
+
 @pytest.fixture
 def hookbridge(tmp_path, request):
     """hookbridge(config, ...) starts a daemon, see Hookbridge; start=False only
-    prepares it. Every one must end well, or the test fails."""
+    prepares it."""
     daemons = []
 
     def make(config, start=True, **options):
@@ -97,16 +112,22 @@ def hookbridge(tmp_path, request):
         return daemon
 
     yield make
-    failures = []
-    for daemon in reversed(daemons):
-        try:
-            daemon.finish()
-        except Exception as failure:  # the others must end, too
-            failures.append(failure)
-        finally:
-            daemon.kill()
-    if failures:
-        raise failures[0]
+    _finish(daemons)
+
+
+@pytest.fixture
+def open_front(tmp_path):
+    """open_front(http=…, …) starts a daemon for raw requests, see Front."""
+    daemons = []
+
+    def make(**options):
+        daemon = Front(tmp_path / f"front-{len(daemons)}", **options)
+        daemons.append(daemon)
+        daemon.start().wait_up().assert_serves()
+        return daemon
+
+    yield make
+    _finish(daemons)
 
 
 @pytest.fixture

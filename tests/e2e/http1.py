@@ -2,6 +2,7 @@
 """HTTP/1.1 by hand, so that tests can send what no library would."""
 
 import json
+import select
 import socket
 
 
@@ -24,8 +25,11 @@ class Answer:
 class Connection:
     """A TCP connection: bytes out, answers in."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=20):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=20, source=None):
+        """source: the client's own address."""
+        self.socket = socket.create_connection(
+            (host, port), timeout=timeout,
+            source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
@@ -98,6 +102,12 @@ class Connection:
             pass
         data, self.buffer = self.buffer, b""
         return data
+
+    def has_answer(self):
+        """Whether anything waits to be read."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(self.buffer or poll.poll(0))
 
     def is_closed(self, timeout=20):
         """Whether the peer closes within timeout, saying nothing more."""

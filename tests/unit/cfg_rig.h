@@ -199,4 +199,13 @@ cfg_dump(const struct hb_config *cfg)
 	return text;
 }
 
+/* A test of one table. */
+#define CFG_TEST_OF(table)            \
+	static void                   \
+	test_##table(void **state)    \
+	{                             \
+		(void)state;          \
+		cfg_check_all(table); \
+	}
+
 #endif

@@ -4,19 +4,28 @@ LDADD = $(HB_LIBS) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
 unit_tests =
 unit_tests += %D%/test_arena
+unit_tests += %D%/test_backoff
 unit_tests += %D%/test_budget
 unit_tests += %D%/test_cfg_dump
+unit_tests += %D%/test_cfg_endpoints
 unit_tests += %D%/test_cfg_errors
 unit_tests += %D%/test_cfg_keys
+unit_tests += %D%/test_cfg_routes
 unit_tests += %D%/test_cfg_secrets
 unit_tests += %D%/test_cfg_sinks
+unit_tests += %D%/test_cfg_values
 unit_tests += %D%/test_clock
 unit_tests += %D%/test_crypto
+unit_tests += %D%/test_ctl_address
+unit_tests += %D%/test_ctl_explain
+unit_tests += %D%/test_ctl_letter
+unit_tests += %D%/test_ctl_score
 unit_tests += %D%/test_daemon
 unit_tests += %D%/test_deadline
 unit_tests += %D%/test_dedup
 unit_tests += %D%/test_error
 unit_tests += %D%/test_exchange
+unit_tests += %D%/test_file_faults
 unit_tests += %D%/test_http_limits
 unit_tests += %D%/test_http_parse
 unit_tests += %D%/test_http_server
@@ -24,12 +33,19 @@ unit_tests += %D%/test_intake
 unit_tests += %D%/test_json_oracle
 unit_tests += %D%/test_json_paths
 unit_tests += %D%/test_json_span
+unit_tests += %D%/test_kafka_conf
+unit_tests += %D%/test_kafka_faults
+unit_tests += %D%/test_kafka_queue
 unit_tests += %D%/test_log
 unit_tests += %D%/test_loop
+unit_tests += %D%/test_manual
 unit_tests += %D%/test_message
 unit_tests += %D%/test_metric
+unit_tests += %D%/test_near
 unit_tests += %D%/test_normalize
 unit_tests += %D%/test_predicate
+unit_tests += %D%/test_preview
+unit_tests += %D%/test_redis_faults
 unit_tests += %D%/test_redis_reply
 unit_tests += %D%/test_route
 unit_tests += %D%/test_sink
@@ -41,6 +57,7 @@ unit_tests += %D%/test_svix_key
 unit_tests += %D%/test_tmpl
 unit_tests += %D%/test_token
 unit_tests += %D%/test_tracker
+unit_tests += %D%/test_tracker_orders
 unit_tests += %D%/test_utf8
 unit_tests += %D%/test_verify
 unit_tests += %D%/test_yaml
@@ -48,20 +65,34 @@ unit_tests += %D%/test_yaml
 # What several programs share.
 tests_unit_test_cfg_dump_SOURCES = tests/unit/test_cfg_dump.c \
 	tests/unit/cfg_rig.h
+tests_unit_test_cfg_endpoints_SOURCES = tests/unit/test_cfg_endpoints.c \
+	tests/unit/cfg_rig.h
 tests_unit_test_cfg_errors_SOURCES = tests/unit/test_cfg_errors.c \
 	tests/unit/cfg_rig.h
 tests_unit_test_cfg_keys_SOURCES = tests/unit/test_cfg_keys.c \
 	tests/unit/cfg_rig.h
-tests_unit_test_cfg_secrets_SOURCES = tests/unit/test_cfg_secrets.c \
+tests_unit_test_cfg_routes_SOURCES = tests/unit/test_cfg_routes.c \
 	tests/unit/cfg_rig.h
+tests_unit_test_cfg_secrets_SOURCES = tests/unit/test_cfg_secrets.c \
+	tests/unit/cfg_rig.h tests/unit/skip.h
 tests_unit_test_cfg_sinks_SOURCES = tests/unit/test_cfg_sinks.c \
+	tests/unit/cfg_rig.h
+tests_unit_test_cfg_values_SOURCES = tests/unit/test_cfg_values.c \
 	tests/unit/cfg_rig.h
 tests_unit_test_crypto_SOURCES = tests/unit/test_crypto.c \
 	tests/unit/verify_rig.h
+tests_unit_test_ctl_address_SOURCES = tests/unit/test_ctl_address.c \
+	tests/unit/cfg_rig.h
+tests_unit_test_ctl_explain_SOURCES = tests/unit/test_ctl_explain.c \
+	tests/unit/cfg_rig.h tests/unit/preview_rig.h
+tests_unit_test_ctl_letter_SOURCES = tests/unit/test_ctl_letter.c \
+	tests/unit/cfg_rig.h
 tests_unit_test_daemon_SOURCES = tests/unit/test_daemon.c \
 	tests/unit/http_client.h
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c \
 	tests/unit/fake_sink.h tests/unit/http_client.h
+tests_unit_test_file_faults_SOURCES = tests/unit/test_file_faults.c \
+	tests/unit/file_rig.h tests/unit/sink_contract.h tests/unit/skip.h
 tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c \
 	tests/unit/http_site.c tests/unit/http_site.h
 tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c \
@@ -72,34 +103,66 @@ tests_unit_test_json_paths_SOURCES = tests/unit/test_json_paths.c \
 	tests/unit/json_rig.h
 tests_unit_test_json_span_SOURCES = tests/unit/test_json_span.c \
 	tests/unit/json_rig.h
+tests_unit_test_kafka_conf_SOURCES = tests/unit/test_kafka_conf.c \
+	tests/unit/sink_contract.h
+tests_unit_test_kafka_faults_SOURCES = tests/unit/test_kafka_faults.c \
+	tests/unit/kafka_rig.h tests/unit/kafka_peer.h \
+	tests/unit/sink_contract.h
+tests_unit_test_kafka_queue_SOURCES = tests/unit/test_kafka_queue.c \
+	tests/unit/kafka_wrap.h tests/unit/kafka_rig.h \
+	tests/unit/kafka_peer.h tests/unit/sink_contract.h
 tests_unit_test_predicate_SOURCES = tests/unit/test_predicate.c \
 	tests/unit/route_rig.h
+tests_unit_test_preview_SOURCES = tests/unit/test_preview.c \
+	tests/unit/cfg_rig.h tests/unit/preview_rig.h
+tests_unit_test_redis_faults_SOURCES = tests/unit/test_redis_faults.c \
+	tests/unit/redis_peer.h tests/unit/redis_rig.h \
+	tests/unit/sink_contract.h tests/unit/skip.h
 tests_unit_test_route_SOURCES = tests/unit/test_route.c \
 	tests/unit/route_rig.h
 tests_unit_test_sink_file_SOURCES = tests/unit/test_sink_file.c \
-	tests/unit/sink_contract.h
+	tests/unit/file_rig.h tests/unit/sink_contract.h tests/unit/skip.h
 tests_unit_test_sink_kafka_SOURCES = tests/unit/test_sink_kafka.c \
-	tests/unit/kafka_peer.h tests/unit/sink_contract.h
+	tests/unit/kafka_wrap.h tests/unit/kafka_rig.h \
+	tests/unit/kafka_peer.h tests/unit/sink_contract.h tests/unit/skip.h
 tests_unit_test_sink_redis_SOURCES = tests/unit/test_sink_redis.c \
-	tests/unit/redis_peer.h tests/unit/sink_contract.h
+	tests/unit/redis_peer.h tests/unit/redis_rig.h \
+	tests/unit/sink_contract.h tests/unit/skip.h
+tests_unit_test_stream_SOURCES = tests/unit/test_stream.c tests/unit/skip.h
 tests_unit_test_svix_key_SOURCES = tests/unit/test_svix_key.c \
 	tests/unit/verify_rig.h
 tests_unit_test_token_SOURCES = tests/unit/test_token.c \
 	tests/unit/verify_rig.h
 tests_unit_test_tracker_SOURCES = tests/unit/test_tracker.c \
-	tests/unit/fake_sink.h tests/unit/route_rig.h
+	tests/unit/fake_sink.h tests/unit/route_rig.h \
+	tests/unit/tracker_rig.h
+tests_unit_test_tracker_orders_SOURCES = tests/unit/test_tracker_orders.c \
+	tests/unit/fake_sink.h tests/unit/route_rig.h \
+	tests/unit/tracker_rig.h
 tests_unit_test_verify_SOURCES = tests/unit/test_verify.c \
 	tests/unit/verify_rig.h
 tests_unit_test_yaml_SOURCES = tests/unit/test_yaml.c \
 	tests/unit/cfg_rig.h
 
+# Parts of hookbridgectl.
+CTL_LIBS = libhookbridgectl.a $(LDADD) $(CURL_LIBS)
+tests_unit_test_ctl_address_LDADD = $(CTL_LIBS)
+tests_unit_test_ctl_explain_LDADD = $(CTL_LIBS)
+tests_unit_test_ctl_letter_LDADD = $(CTL_LIBS)
+tests_unit_test_ctl_score_LDADD = $(CTL_LIBS)
+
 # What the search asks of the iterator is counted in between.
 tests_unit_test_json_paths_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=hb_json_iter_name -Wl,--wrap=hb_json_iter_value
 
-# A sender can be kept in librdkafka, a broker can be deaf.
+# A sender can be kept in librdkafka, a broker can be deaf; who is handed over
+# is noted in between.
 tests_unit_test_sink_kafka_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=rd_kafka_producev -Wl,--wrap=rd_kafka_metadata
+	-Wl,--wrap=rd_kafka_producev
+tests_unit_test_kafka_faults_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=rd_kafka_metadata
+tests_unit_test_kafka_queue_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=rd_kafka_producev
 
 # Rows that are evaluated are counted in between.
 tests_unit_test_route_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hb_predicate_holds
@@ -107,6 +170,8 @@ tests_unit_test_route_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hb_predicate_holds
 # Sinks are replaced by fakes.
 tests_unit_test_exchange_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hb_sinks_of
 tests_unit_test_tracker_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=hb_sinks_of
+tests_unit_test_tracker_orders_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=hb_sinks_of
 
 # The simulated cluster is not what is tested: no sanitizers.
 check_PROGRAMS += tests/rig/kafka_mock
@@ -115,4 +180,14 @@ tests_rig_kafka_mock_CFLAGS = $(PTHREAD_CFLAGS) $(RDKAFKA_CFLAGS)
 tests_rig_kafka_mock_LDFLAGS =
 tests_rig_kafka_mock_LDADD = $(RDKAFKA_LIBS) $(PTHREAD_LIBS)
 
-EXTRA_DIST += %D%/vectors/svix-signatures.json
+# Preloaded, hence no program of automake's.
+check_DATA += tests/rig/allocations.so
+CLEANFILES += tests/rig/allocations.so
+tests/rig/allocations.so: tests/rig/allocations.c config.h
+	$(AM_V_CCLD)$(MKDIR_P) tests/rig && $(CC) -include config.h $(CPPFLAGS) \
+		$(CFLAGS) -Wall -Wextra -fPIC -shared -o $@ \
+		$(top_srcdir)/tests/rig/allocations.c
+
+EXTRA_DIST += %D%/vectors/svix-signatures.json \
+	%D%/vectors/kafka-partitions.txt %D%/vectors/KafkaPartitions.java \
+	tests/rig/allocations.c

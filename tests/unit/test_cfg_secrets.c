@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "hookbridge/svix_key.h"
+#include "skip.h"
 
 #define NOBODY 65534
 
@@ -292,7 +293,7 @@ secrets_of_others_are_refused(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("only root may give files away");
 	cfg_write("foreign", SECRET);
 	assert_int_equal(chown(cfg_path("foreign"), NOBODY, NOBODY), 0);
 	assert_null(cfg_load(SVIX("\"file:foreign\""), &report));
@@ -451,7 +452,7 @@ a_sticky_directory_will_do(void **state)
 
 	(void)state;
 	if (stat("/tmp", &st) != 0 || !(st.st_mode & S_ISVTX) || st.st_uid != 0)
-		skip();
+		SKIP("/tmp is not root's, or not sticky");
 	setenv("HB_TEST_SECRET", SECRET, 1);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
@@ -474,7 +475,7 @@ files_of_others_are_refused(void **state)
 {
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		SKIP("only root may give files away");
 	cfg_write(FILE_NAME, BASE);
 	assert_int_equal(chown(cfg_path(FILE_NAME), NOBODY, NOBODY), 0);
 	assert_refused(" expected a file that belongs to root or to us, "
@@ -613,8 +614,10 @@ secrets_stay_out_of_dumps(void **state)
 
 	(void)state;
 	flags_of(cfg->endpoints[0].secrets.items[0]->data, flags);
-	if (flags[0] == '\0')
-		skip(); /* a kernel that does not tell */
+	if (flags[0] == '\0') {
+		hb_config_unref(cfg);
+		SKIP("the kernel does not tell");
+	}
 	assert_non_null(strstr(flags, " dd"));
 	hb_config_unref(cfg);
 }

@@ -707,24 +707,41 @@ static const struct cfg_case bad_files[] = {
 	    "1 error\n"},
 };
 
+/* What the file's reader has refused is not there to be judged. */
+static const struct cfg_case broken_values[] = {
+	{LISTEN ENDPOINT("")
+	 "sinks: {f: {type: file, path: *x}}\n"
+	 ROUTES,
+	    "3:31: aliases (*name) are not supported\n"
+	    "    write the value out\n"
+	    "1 error\n"},
+	{LISTEN ENDPOINT("")
+	 "sinks:\n"
+	 "  s: {type: kafka, brokers: [*x]}\n"
+	 "routes: [{to: {sink: s, topic: t}}]\n",
+	    "4:30: aliases (*name) are not supported\n"
+	    "    write the value out\n"
+	    "1 error\n"},
+	{LISTEN ENDPOINT("")
+	 "sinks:\n"
+	 "  s: {type: redis, url: *x}\n"
+	 "routes: [{to: {sink: s, stream: t}}]\n",
+	    "4:25: aliases (*name) are not supported\n"
+	    "    write the value out\n"
+	    "1 error\n"},
+};
+
 /* clang-format on */
 
-#define TEST_OF(table)                \
-	static void                   \
-	test_##table(void **state)    \
-	{                             \
-		(void)state;          \
-		cfg_check_all(table); \
-	}
-
-TEST_OF(bad_brokers)
-TEST_OF(refused_properties)
-TEST_OF(secret_properties)
-TEST_OF(unknown_properties)
-TEST_OF(exposed_passwords)
-TEST_OF(bad_urls)
-TEST_OF(bad_redis)
-TEST_OF(bad_files)
+CFG_TEST_OF(bad_brokers)
+CFG_TEST_OF(refused_properties)
+CFG_TEST_OF(secret_properties)
+CFG_TEST_OF(unknown_properties)
+CFG_TEST_OF(exposed_passwords)
+CFG_TEST_OF(bad_urls)
+CFG_TEST_OF(bad_redis)
+CFG_TEST_OF(bad_files)
+CFG_TEST_OF(broken_values)
 
 int
 main(void)
@@ -738,6 +755,7 @@ main(void)
 	    cmocka_unit_test(test_bad_urls),
 	    cmocka_unit_test(test_bad_redis),
 	    cmocka_unit_test(test_bad_files),
+	    cmocka_unit_test(test_broken_values),
 	};
 
 	return cmocka_run_group_tests(tests, cfg_setup, cfg_teardown);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 
 /* A size that no machine has is refused by malloc(), as it would be without a
@@ -273,6 +274,13 @@ test_write_deadline(void **state)
 	}
 	assert_true(taken > MIB);
 	assert_true(hb_clock_mono_ms() - since_ms >= 150);
+	/* Nothing is kept for them: they are told by a reset. */
+	for (int i = 0; i < 2; i++) {
+		struct pollfd gone = {.fd = c[i].fd};
+
+		assert_int_equal(poll(&gone, 1, 0), 1);
+		assert_true(gone.revents & POLLHUP);
+	}
 	client_close(&c[0]);
 	client_close(&c[1]);
 	site_close(&site);

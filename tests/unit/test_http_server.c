@@ -217,7 +217,7 @@ test_accepted_socket(void **state)
 {
 	struct site site;
 	struct client c;
-	int fd, on = 0;
+	int fd, on = 0, unsent = 0;
 	socklen_t len = sizeof(on);
 
 	(void)state;
@@ -229,6 +229,10 @@ test_accepted_socket(void **state)
 	assert_int_equal(
 	    getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
 	assert_true(on);
+	/* twice what was asked for: the kernel counts its own part */
+	assert_int_equal(
+	    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &unsent, &len), 0);
+	assert_int_equal(unsent, 2 * 64 * 1024);
 	client_close(&c);
 	site_close(&site);
 }

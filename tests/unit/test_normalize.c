@@ -178,7 +178,7 @@ static const struct {
 	    "{\"a\":1}", NULL, "\"q\":0", "\"v\":1" },
 	{ "{\"type\":\"t\",\"data\":{\"job_id\":\"j1\"},\"metadata\":7}",
 	    NULL, NULL, "", "\"type\":\"t\" ; \"metadata\":7" },
-	/* a member "data" beside a job_id, or without one, is nothing special */
+	/* a member "data" beside a job_id, or without one, is one of many */
 	{ "{" JOB ",\"data\":{\"job_id\":\"other\"}}", NULL, NULL,
 	    "\"data\":{\"job_id\":\"other\"}", "" },
 };

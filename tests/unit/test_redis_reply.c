@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 /* clang-format on */
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
@@ -348,27 +347,6 @@ long_urls_are_refused(void **state)
 	assert_false(hb_redis_url_parse(text, &url, NULL));
 }
 
-/* --- dialling again ------------------------------------------------------- */
-
-/* 50 ms, doubled up to 2 s, with jitter: two workers seldom agree. */
-static void
-redialling_slows_down(void **state)
-{
-	static const unsigned most[] = {
-	    50, 100, 200, 400, 800, 1600, 2000, 2000};
-	unsigned equal = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < HB_COUNT(most); i++)
-		for (int n = 0; n < 100; n++)
-			assert_in_range(hb_redis_redial_ms(i), most[i] / 2,
-			    most[i]);
-	assert_in_range(hb_redis_redial_ms(UINT_MAX), 1000, 2000);
-	for (int n = 0; n < 100; n++)
-		equal += hb_redis_redial_ms(9) == hb_redis_redial_ms(9);
-	assert_true(equal < 10);
-}
-
 /* --- the output ----------------------------------------------------------- */
 
 /* Writes at most max bytes of what is to be written to the end of all. */
@@ -437,6 +415,34 @@ output_keeps_order(void **state)
 }
 
 static void
+numbers_are_decimal(void **state)
+{
+	static const struct {
+		uint64_t number;
+		const char *text;
+	} cases[] = {
+	    {0, "*0\r\n$1\r\n0\r\n"},
+	    {9, "*9\r\n$1\r\n9\r\n"},
+	    {10, "*10\r\n$2\r\n10\r\n"},
+	    {99, "*99\r\n$2\r\n99\r\n"},
+	    {100, "*100\r\n$3\r\n100\r\n"},
+	    {UINT64_MAX, "*18446744073709551615\r\n"
+			 "$20\r\n18446744073709551615\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct hb_redis_out out = {0};
+
+		hb_redis_out_array(&out, cases[i].number);
+		hb_redis_out_number(&out, cases[i].number);
+		assert_int_equal(out.end, strlen(cases[i].text));
+		assert_memory_equal(out.text, cases[i].text, out.end);
+		hb_redis_out_fini(&out);
+	}
+}
+
+static void
 output_is_wiped(void **state)
 {
 	struct hb_redis_out out = {0};
@@ -487,18 +493,14 @@ dedup_keys_are_specified(void **state)
 	static const struct {
 		const char *stream, *endpoint, *id, *key;
 	} cases[] = {
-	    {"jobs", "production", "msg_1",
-		"hb:dedup:{jobs}:"
-		"24021868b6dcff4593db2e822408f319d66380f7fe608c2bf8eec723e23e52b7"},
-	    {"a:{jobs}:b", "production", "msg_1",
-		"hb:dedup:{jobs}:"
-		"c07f75e14e8c7c9b962e4aa9af9ba2760f90c4c5c7e3dee71765116f2447f052"},
-	    {"a:{}:b", "p", "",
-		"hb:dedup:{a:{}:b}:"
-		"698992e0d07a2e9a70893235b9b16dd9a0f3d1f08eb01b6a7bf37a392308ec2c"},
-	    {"jobs", "productionm", "sg_1",
-		"hb:dedup:{jobs}:"
-		"18b539aa460395deab381dedf6b035e1966ba239e4b87ed2d01febb7f4ffd1da"},
+	    {"jobs", "production", "msg_1", "hb:dedup:{jobs}:"
+	"24021868b6dcff4593db2e822408f319d66380f7fe608c2bf8eec723e23e52b7"},
+	    {"a:{jobs}:b", "production", "msg_1", "hb:dedup:{jobs}:"
+	"c07f75e14e8c7c9b962e4aa9af9ba2760f90c4c5c7e3dee71765116f2447f052"},
+	    {"a:{}:b", "p", "", "hb:dedup:{a:{}:b}:"
+	"698992e0d07a2e9a70893235b9b16dd9a0f3d1f08eb01b6a7bf37a392308ec2c"},
+	    {"jobs", "productionm", "sg_1", "hb:dedup:{jobs}:"
+	"18b539aa460395deab381dedf6b035e1966ba239e4b87ed2d01febb7f4ffd1da"},
 	};
 
 	(void)state;
@@ -527,8 +529,8 @@ main(void)
 	    cmocka_unit_test(urls_are_taken_apart),
 	    cmocka_unit_test(bad_urls_are_refused),
 	    cmocka_unit_test(long_urls_are_refused),
-	    cmocka_unit_test(redialling_slows_down),
 	    cmocka_unit_test(output_keeps_order),
+	    cmocka_unit_test(numbers_are_decimal),
 	    cmocka_unit_test(output_is_wiped),
 	    cmocka_unit_test(names_are_checked),
 	    cmocka_unit_test(dedup_keys_are_specified),

@@ -21,6 +21,7 @@
 #include "hookbridge/loop.h"
 #include "hookbridge/mem.h"
 #include "hookbridge/stream.h"
+#include "skip.h"
 
 /* Ends a test that waits for something that does not come. */
 enum { SAFETY_MS = 20000 };
@@ -218,7 +219,7 @@ test_dial_v6(void **state)
 
 	(void)state;
 	if (listener < 0)
-		skip();
+		SKIP("there is no IPv6");
 	probe_init(&p);
 	dial(&p, "::1", port, 5000);
 	assert_false(p.failed);

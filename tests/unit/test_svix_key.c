@@ -161,6 +161,19 @@ test_forgiven(void **state)
 	hb_svix_key_free(NULL);
 }
 
+/* NUL ends the list of white space, and is none. */
+static void
+test_nul_is_not_forgiven(void **state)
+{
+	static const char secret[] = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+	struct hb_error err = { .code = HB_OK };
+
+	(void)state;
+	assert_null(hb_svix_key_parse(
+	    hb_span_make(secret, sizeof(secret)), &err));
+	assert_string_equal(err.reason, "not_base64");
+}
+
 /* A span need not end where its text does. */
 static void
 test_span_is_the_limit(void **state)
@@ -204,6 +217,7 @@ main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_forgiven),
+		cmocka_unit_test(test_nul_is_not_forgiven),
 		cmocka_unit_test(test_span_is_the_limit),
 		cmocka_unit_test(test_longest),
 	};

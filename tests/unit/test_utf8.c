@@ -197,6 +197,32 @@ test_is_valid(void **state)
 		    hb_utf8_is_valid(cases[i].text), cases[i].valid);
 }
 
+static void
+test_is_plain(void **state)
+{
+	static const struct {
+		struct hb_span text;
+		bool plain;
+	} cases[] = {
+	    {HB_SPAN_NONE, true},
+	    {HB_SPAN(""), true},
+	    {HB_SPAN("plain"), true},
+	    {HB_SPAN("caf\xc3\xa9 \xf0\x9f\x93\x84"), true},
+	    {HB_SPAN("\xe2\x80\xa8"), true}, /* U+2028 */
+	    {HB_SPAN("a\0b"), false},
+	    {HB_SPAN("\n"), false},
+	    {HB_SPAN("ends with DEL\x7f"), false},
+	    {HB_SPAN("C1 \xc2\x85"), false},
+	    {HB_SPAN("caf\xe9"), false},
+	    {HB_SPAN("ends early \xe2\x82"), false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++)
+		assert_int_equal(
+		    hb_utf8_is_plain(cases[i].text), cases[i].plain);
+}
+
 int
 main(void)
 {
@@ -206,6 +232,7 @@ main(void)
 	    cmocka_unit_test(test_next),
 	    cmocka_unit_test(test_is_control),
 	    cmocka_unit_test(test_is_valid),
+	    cmocka_unit_test(test_is_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
