@@ -222,15 +222,19 @@ def test_10000_connections(open_front, text, rss):
 
 
 def test_bodies_beyond_the_memory(open_front):
-    """Bodies of strangers hold a quarter of the memory; for one more the
-    slowest has to go."""
-    daemon = open_front(memory="16MiB", http={"connections_per_address": 0})
+    """Bodies of strangers hold a quarter of the memory, 64 KiB at a time; for
+    one that comes faster the slowest have to go. Measured: 0.02 s."""
+    # One worker: each sheds its own.
+    daemon = open_front(memory="16MiB", workers=1,
+                        http={"connections_per_address": 0})
     head = HEAD + b"Content-Length: 1000000\r\n" + END
-    with daemon.budget(cpu=0.5, rss=12 * MIB):
+    with daemon.budget(cpu=0.2, rss=8 * MIB):
         crowd = [daemon.connect() for _ in range(200)]
         for connection in crowd:
-            connection.send(daemon.fill(head, "crowd", "-") + bytes(100_000))
-        daemon.assert_serves()
+            connection.send(daemon.fill(head, "crowd", "-") + b" ")
+        with daemon.connect() as connection:
+            connection.send(daemon.webhook(body=b" " * 1_000_000 + BODY))
+            assert connection.read_answer().status == 200
         left = [connection for connection in crowd
                 if not connection.has_answer()]
         assert 10 < len(left) < 80
