@@ -3,7 +3,7 @@
  *
  * One librdkafka producer serves all destinations of the sink and all workers.
  *
- *   send (any worker) ─► queue ─► produce ─► … broker … ─► reader (a worker)
+ *   send (any worker) ─► queue ─► produce ─► … broker … ─► librdkafka's thread
  *                          │  ▲      │                        │  │
  *                          │  └──────────── the next batch ───┘  │
  *                          └─ not accepted, refused at once ──┴──┴─► report
@@ -13,8 +13,8 @@
  * replicas or not at all; what times out is reported before the ack deadline
  * and may be there all the same (HB_REPORT_UNKNOWN).
  *
- * A batch that the broker refuses for what is in it comes back by the reader,
- * and its messages go a second way, one by one (kafka_solo.c).
+ * When the broker refuses a batch for what is in it, its messages go a second
+ * way, one by one (kafka_solo.c).
  *
  * The sink begins down and is let up by the first metadata (kafka_watch.c). */
 #include <errno.h>
@@ -245,7 +245,7 @@ ms_until(uint64_t due_ms)
 }
 
 /* Waits for what can be delivered in time: what waits goes as reports come, and
- * librdkafka lingers no more. The reader takes the reports. */
+ * librdkafka lingers no more. */
 static void
 flush(struct hb_kafka_lane *lane, uint64_t due_ms)
 {

@@ -117,6 +117,8 @@ struct hb_kafka {
 	uint64_t handed;  /* over by the queues and not yet reported */
 	uint64_t wave_us; /* when the last of them were */
 	struct hb_kafka_part *ready; /* go with the next wave */
+	uint64_t alarm_us; /* what the timer of waves was last set to */
+	bool is_called;	   /* a worker, to look at them */
 	bool is_swept; /* somebody may wait: the reader looks after it */
 	rd_kafka_resp_err_t trouble; /* what librdkafka last complained of */
 	char trouble_text[128];
@@ -206,7 +208,9 @@ void hb_kafka_unpack(struct hb_delivery *delivery);
  * lane. */
 bool hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     int32_t partition) HB_MUST_CHECK;
-/* The same of one that belongs to no queue: it leaves and is let go. */
+/* Whether the calling thread is in hb_kafka_produce() with it. */
+bool hb_kafka_is_being_produced(const struct hb_delivery *delivery);
+/* The same for one that belongs to no queue: it leaves and is let go. */
 void hb_kafka_produce_freely(
     struct hb_kafka_lane *lane, struct hb_delivery *delivery);
 
@@ -247,13 +251,15 @@ enum hb_kafka_admission hb_kafka_queue_add(struct hb_kafka_topic *topic,
     struct hb_delivery *delivery, bool *is_swept) HB_MUST_CHECK;
 /* The partition whose queue a delivery belongs to, or NULL. */
 struct hb_kafka_part *hb_kafka_queue_of(const struct hb_delivery *delivery);
-/* After the report of so many deliveries of a partition (NULL: of no queue):
- * what waits for them is handed over. The caller holds the lane. */
-void hb_kafka_queue_leave(
-    struct hb_kafka_lane *lane, struct hb_kafka_part *part, uint64_t count);
-/* Hands over what is ready, if it is time for it; else says when it will be (0:
- * nothing is ready). The caller holds the lane. */
+/* After the report of one delivery of a partition (NULL: of no queue). Whether
+ * a worker is to be called, because somebody may go now. */
+bool hb_kafka_queue_leave(
+    struct hb_kafka_lane *lane, struct hb_kafka_part *part);
+/* Hands over what is ready, if it is time for it; else says what the timer is
+ * to be set to, unless it is (0). The caller holds the lane. */
 uint64_t hb_kafka_queue_go(struct hb_kafka *kafka);
+/* The worker that was called is there: the next may be. */
+void hb_kafka_queue_answer_call(struct hb_kafka *kafka);
 /* Hands over what was sent before a time; whether anybody still waits. The
  * caller holds the lane. */
 bool hb_kafka_queue_sweep(struct hb_kafka *kafka, uint64_t before_us);
@@ -270,8 +276,8 @@ void hb_kafka_turns_close(struct hb_kafka *kafka);
  * happens. */
 void hb_kafka_turn_send(
     struct hb_kafka_topic *topic, struct hb_delivery *delivery);
-/* Hands over what is ready, now or when it is time. */
-void hb_kafka_turn_go(struct hb_kafka *kafka);
+/* Any thread: has the worker of that loop hand over what is ready. */
+void hb_kafka_turn_call(struct hb_kafka *kafka, const struct hb_loop *loop);
 /* Reader: on its loop from now on; it was woken, somebody may wait; its loop
  * has stopped. */
 void hb_kafka_turn_join(struct hb_kafka *kafka);
@@ -286,6 +292,9 @@ void hb_kafka_reader_join(struct hb_kafka *kafka);
 void hb_kafka_reader_wake(const struct hb_kafka *kafka);
 /* The loops have stopped or never ran. */
 void hb_kafka_reader_quit(struct hb_kafka *kafka);
+/* Has a producer's reports come here. */
+bool hb_kafka_reports_ask(rd_kafka_conf_t *rk_conf, struct hb_kafka_lane *lane,
+    struct hb_error *err) HB_MUST_CHECK;
 /* Reports a delivery that nobody takes now: the sink closes, or its topic's
  * partitions are not known yet. */
 void hb_kafka_report_not_now(

@@ -387,8 +387,7 @@ hb_kafka_conf_new(const struct hb_kafka_conf *conf, const struct hb_config *cfg,
 		rk_conf, conf->properties.items, conf->properties.count, err) &&
 	    set_musts(rk_conf, cfg, err) &&
 	    set_brokers(rk_conf, &conf->brokers, err)) {
-		rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_DR |
-						      RD_KAFKA_EVENT_ERROR |
+		rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_ERROR |
 						      RD_KAFKA_EVENT_LOG);
 		return rk_conf;
 	}

@@ -4,17 +4,19 @@
  *   none ──open──► ACCEPTING ──empty──► EMPTYING ──close──► none
  *
  * A lane has at most one producer. Three kinds of threads use it: senders, who
- * enter with a delivery that leaves when it is reported; the reader and who
- * drains, who hold it; and the watch, which alone replaces it and needs no
- * hold. Entering is refused but in ACCEPTING. (The solo lane accepts before it
- * has a producer: what enters makes the watch open one.)
+ * enter with a delivery that leaves when it is reported; the reader, who hands
+ * over and who drains, who hold it; and the watch, which alone replaces it and
+ * needs no hold. Entering is refused but in ACCEPTING. (The solo lane accepts
+ * before it has a producer: what enters makes the watch open one.)
  *
  * A sender holds the lane too, until it is out of librdkafka: its message may
  * be confirmed, and its delivery leave, before rd_kafka_producev() returns.
  *
- * Invariants, under the lock: (1) the producer is closed only when outstanding
- * and users are 0; (2) the reader holds it while it reports, so that what
- * librdkafka gives back is never read from a producer that is gone. */
+ * Reports come from librdkafka's own threads, which end before the producer is
+ * gone.
+ *
+ * Invariant, under the lock: the producer is closed only when outstanding and
+ * users are 0. */
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
@@ -148,6 +150,15 @@ produce(struct hb_kafka_lane *lane, const struct hb_kafka_topic *topic,
 	    RD_KAFKA_V_OPAQUE(delivery), RD_KAFKA_V_END);
 }
 
+/* What this thread is producing just now. */
+static _Thread_local const struct hb_delivery *being_produced;
+
+bool
+hb_kafka_is_being_produced(const struct hb_delivery *delivery)
+{
+	return delivery == being_produced;
+}
+
 /* The sender has entered. Once librdkafka has the message, the delivery may be
  * reported any time and is not looked at again. */
 bool
@@ -156,8 +167,11 @@ hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
 {
 	struct hb_kafka_topic *topic =
 	    lane->kafka->by_dest[delivery->msg.dest->index];
-	rd_kafka_resp_err_t code = produce(lane, topic, delivery, partition);
+	rd_kafka_resp_err_t code;
 
+	being_produced = delivery;
+	code = produce(lane, topic, delivery, partition);
+	being_produced = NULL;
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	hb_kafka_unpack(delivery); /* it is ours again */
@@ -173,7 +187,7 @@ hb_kafka_produce_freely(
 	delivery->word[0] = 0;
 	hb_kafka_pack(delivery);
 	if (!hb_kafka_produce(lane, delivery, RD_KAFKA_PARTITION_UA))
-		hb_kafka_queue_leave(lane, NULL, 1);
+		(void)hb_kafka_queue_leave(lane, NULL);
 	hb_kafka_release(lane);
 }
 
@@ -246,9 +260,9 @@ hb_kafka_lane_empty(struct hb_kafka_lane *lane, unsigned timeout_ms)
 /* --- making and closing --------------------------------------------------- */
 
 /* Signals are the main thread's: librdkafka's threads are born with all
- * blocked. On failure conf is freed. */
+ * blocked. On failure conf is the caller's still. */
 static rd_kafka_t *
-producer_new(rd_kafka_conf_t *conf_take, struct hb_error *err)
+producer_new(rd_kafka_conf_t *conf, struct hb_error *err)
 {
 	sigset_t all, before;
 	char text[200];
@@ -256,12 +270,44 @@ producer_new(rd_kafka_conf_t *conf_take, struct hb_error *err)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf_take, text, sizeof(text));
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rk != NULL)
 		return rk;
-	rd_kafka_conf_destroy(conf_take);
 	return hb_fail_null(err, HB_E_CONFIG, "librdkafka: %s", text);
+}
+
+/* Whether a producer can be made of it, which then knows no brokers. */
+static bool
+is_usable(const rd_kafka_conf_t *conf, struct hb_error *err)
+{
+	rd_kafka_conf_t *trial = rd_kafka_conf_dup(conf);
+	rd_kafka_t *rk;
+	char text[200];
+
+	(void)rd_kafka_conf_set(
+	    trial, "bootstrap.servers", "", text, sizeof(text));
+	rk = producer_new(trial, err);
+	if (rk == NULL)
+		rd_kafka_conf_destroy(trial);
+	else
+		rd_kafka_destroy(rk);
+	return rk != NULL;
+}
+
+/* In librdkafka 2.0.2 a producer that cannot be made frees a part of its
+ * configuration when there are interceptors, which then can be neither used nor
+ * freed: first it is tried without. What fails still, for want of memory or
+ * threads, leaves it behind. */
+static rd_kafka_t *
+reporting_producer_new(struct hb_kafka_lane *lane, rd_kafka_conf_t *conf_take,
+    struct hb_error *err)
+{
+	if (is_usable(conf_take, err) &&
+	    hb_kafka_reports_ask(conf_take, lane, err))
+		return producer_new(conf_take, err);
+	rd_kafka_conf_destroy(conf_take);
+	return NULL;
 }
 
 /* Topic objects make librdkafka ask for their metadata at once. */
@@ -335,7 +381,7 @@ hb_kafka_lane_open(struct hb_kafka_lane *lane, struct hb_error *err)
 
 	if (conf == NULL)
 		return false;
-	rk = producer_new(conf, err);
+	rk = reporting_producer_new(lane, conf, err);
 	if (rk == NULL)
 		return false;
 	if (!open_topics(lane, rk, err)) {

@@ -139,28 +139,44 @@ take_ready(struct hb_kafka *kafka)
 	return part;
 }
 
-/* After so many reports. */
+/* So many that were handed over are reported. */
 static void
-settle(struct hb_kafka_lane *lane, struct hb_kafka_part *part, uint64_t count)
+settle(struct hb_kafka_part *part, uint64_t count)
 {
-	hb_kafka_leave(lane, count);
-	if (part == NULL)
-		return;
+	struct hb_kafka *kafka = part->topic->kafka;
+
+	hb_kafka_leave(&kafka->main, count);
 	part->outstanding -= count;
-	lane->kafka->handed -= count;
+	kafka->handed -= count;
 	if (part->outstanding == 0 && part->first != NULL && !part->is_ready)
 		make_ready(part);
 }
 
 /* --- handing over --------------------------------------------------------- */
 
-void
-hb_kafka_queue_leave(
-    struct hb_kafka_lane *lane, struct hb_kafka_part *part, uint64_t count)
+bool
+hb_kafka_queue_leave(struct hb_kafka_lane *lane, struct hb_kafka_part *part)
 {
-	pthread_mutex_lock(&lane->kafka->lock);
-	settle(lane, part, count);
-	pthread_mutex_unlock(&lane->kafka->lock);
+	struct hb_kafka *kafka = lane->kafka;
+	bool calls;
+
+	pthread_mutex_lock(&kafka->lock);
+	if (part != NULL)
+		settle(part, 1);
+	else
+		hb_kafka_leave(lane, 1);
+	calls = kafka->ready != NULL && !kafka->is_called;
+	kafka->is_called |= calls;
+	pthread_mutex_unlock(&kafka->lock);
+	return calls;
+}
+
+void
+hb_kafka_queue_answer_call(struct hb_kafka *kafka)
+{
+	pthread_mutex_lock(&kafka->lock);
+	kafka->is_called = false;
+	pthread_mutex_unlock(&kafka->lock);
 }
 
 /* Hands over what waits in one queue, a request's worth. The lock is given
@@ -182,34 +198,34 @@ hand_over(struct hb_kafka_part *part)
 	pthread_mutex_lock(&kafka->lock);
 	part->is_going = false;
 	if (refused > 0)
-		settle(&kafka->main, part, refused);
+		settle(part, refused);
 }
 
-/* Whether a wave may leave; else when. With the lock held. */
-static bool
-is_time(const struct hb_kafka *kafka, uint64_t now_us, uint64_t *due_us)
+/* A wave leaves. With the lock held. */
+static void
+go(struct hb_kafka *kafka, uint64_t now_us)
 {
-	*due_us = kafka->wave_us + HB_KAFKA_WAVE_US;
-	return kafka->handed == 0 || now_us >= *due_us;
+	struct hb_kafka_part *part;
+
+	kafka->wave_us = now_us;
+	while ((part = take_ready(kafka)) != NULL)
+		if (part->outstanding == 0 && part->first != NULL)
+			hand_over(part); /* not swept meanwhile */
 }
 
 uint64_t
 hb_kafka_queue_go(struct hb_kafka *kafka)
 {
-	uint64_t now_us = hb_clock_mono_us(), due_us = 0;
-	struct hb_kafka_part *part;
+	uint64_t now_us = hb_clock_mono_us(), due_us, alarm_us = 0;
 
 	pthread_mutex_lock(&kafka->lock);
-	if (kafka->ready == NULL || !is_time(kafka, now_us, &due_us)) {
-		pthread_mutex_unlock(&kafka->lock);
-		return due_us;
-	}
-	kafka->wave_us = now_us;
-	while ((part = take_ready(kafka)) != NULL)
-		if (part->outstanding == 0 && part->first != NULL)
-			hand_over(part); /* not swept meanwhile */
+	due_us = kafka->wave_us + HB_KAFKA_WAVE_US;
+	if (kafka->handed == 0 || now_us >= due_us)
+		go(kafka, now_us);
+	else if (kafka->ready != NULL && kafka->alarm_us != due_us)
+		kafka->alarm_us = alarm_us = due_us;
 	pthread_mutex_unlock(&kafka->lock);
-	return 0;
+	return alarm_us;
 }
 
 /* --- sending -------------------------------------------------------------- */
@@ -314,7 +330,9 @@ give_back(struct hb_kafka *kafka, struct hb_kafka_part *part,
 		hb_kafka_report_unsent(
 		    part->topic, list, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
 	}
-	hb_kafka_queue_leave(&kafka->main, NULL, count);
+	pthread_mutex_lock(&kafka->lock);
+	hb_kafka_leave(&kafka->main, count);
+	pthread_mutex_unlock(&kafka->lock);
 }
 
 void

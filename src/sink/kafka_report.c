@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kafka_report.c - what librdkafka tells: delivery reports, errors, log lines
  *
- * Events wait in librdkafka's queue; it writes an eventfd when the queue stops
- * being empty, which wakes the reader, one of the workers. One event holds the
- * reports of a whole batch. The reader takes a bounded number of events in one
- * turn of its loop and rings itself for the rest.
+ * librdkafka tells the fate of each message by on_acknowledgement(), on its own
+ * threads: in the queue of events it would have to be fetched by a thread that
+ * is woken for it, which then wakes the delivery's own (a fifth of what an
+ * event costs). There it must not be called back, nor kept waiting: a report is
+ * a task posted, and a worker is called to hand over the next batch.
+ *
+ * Errors and log lines wait in librdkafka's queue; it writes an eventfd when
+ * the queue stops being empty, which wakes the reader, one of the workers. It
+ * takes a bounded number of events in one turn of its loop and rings itself for
+ * the rest.
  *
  * What an error means is in one table: its class for the metric, and whether it
  * speaks of the message, of its topic, or of the cluster. A batch fails as a
@@ -199,34 +205,68 @@ report_sent(struct hb_kafka_lane *lane, struct hb_kafka_topic *topic,
 	report_failure(topic, delivery, fault, message->err, report);
 }
 
-/* --- events --------------------------------------------------------------- */
+/* --- acknowledgements ----------------------------------------------------- */
 
-/* The reports of a batch, or of several; each is out of its queue at once, so
- * that the next one can go. */
-static void
-on_reports(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
+/* It was delivered, or never will be. What librdkafka does not even take it
+ * may tell here as well, from within the call: that is its caller's to say. */
+static rd_kafka_resp_err_t
+on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *message, void *arg)
 {
-	const rd_kafka_message_t *message;
-	struct hb_kafka_part *part = NULL;
-	uint64_t count = 0;
+	struct hb_kafka_lane *lane = arg;
+	struct hb_delivery *delivery = message->_private;
+	/* While it is not yet somebody else's. */
+	struct hb_kafka_part *part = hb_kafka_queue_of(delivery);
+	const struct hb_loop *home = delivery->home;
 
-	while ((message = rd_kafka_event_message_next(event)) != NULL) {
-		struct hb_delivery *delivery = message->_private;
-		/* While it is not yet somebody else's. */
-		struct hb_kafka_part *its = hb_kafka_queue_of(delivery);
-
-		if (its != part && count > 0) {
-			hb_kafka_queue_leave(lane, part, count);
-			count = 0;
-		}
-		part = its;
-		count++;
-		report_sent(lane,
-		    lane->kafka->by_dest[delivery->msg.dest->index], delivery,
-		    message);
-	}
-	hb_kafka_queue_leave(lane, part, count);
+	(void)rk;
+	if (hb_kafka_is_being_produced(delivery))
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	report_sent(lane, lane->kafka->by_dest[delivery->msg.dest->index],
+	    delivery, message);
+	if (hb_kafka_queue_leave(lane, part))
+		hb_kafka_turn_call(lane->kafka, home);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
+
+static rd_kafka_resp_err_t
+on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *arg, char *text,
+    size_t text_size)
+{
+	(void)conf;
+	(void)text;
+	(void)text_size;
+	return rd_kafka_interceptor_add_on_acknowledgement(
+	    rk, "hookbridge", on_acknowledgement, arg);
+}
+
+/* rd_kafka_flush() takes errors out of the queue while the sink closes, and
+ * writes them to stderr unless somebody else does not want them either. */
+static void
+ignore_error(rd_kafka_t *rk, int code, const char *text, void *arg)
+{
+	(void)rk;
+	(void)code;
+	(void)text;
+	(void)arg;
+}
+
+/* Of a failure in on_new() librdkafka would only write a log line: it has one
+ * when the name is taken. */
+bool
+hb_kafka_reports_ask(
+    rd_kafka_conf_t *rk_conf, struct hb_kafka_lane *lane, struct hb_error *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_conf_interceptor_add_on_new(
+	    rk_conf, "hookbridge", on_new, lane);
+
+	rd_kafka_conf_set_error_cb(rk_conf, ignore_error);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	return hb_fail(err, HB_E_CONFIG, "librdkafka's interceptors: %s",
+	    rd_kafka_err2str(code));
+}
+
+/* --- events --------------------------------------------------------------- */
 
 /* Keeps the text for whoever declares the sink down, but for its tail "(after
  * 0ms in state CONNECT, 3 identical error(s) suppressed)". */
@@ -275,17 +315,14 @@ on_log(struct hb_kafka *kafka, rd_kafka_event_t *event)
 }
 
 static void
-on_event(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
+on_event(struct hb_kafka *kafka, rd_kafka_event_t *event)
 {
 	switch (rd_kafka_event_type(event)) {
-	case RD_KAFKA_EVENT_DR:
-		on_reports(lane, event);
-		break;
 	case RD_KAFKA_EVENT_ERROR:
-		on_error(lane->kafka, event);
+		on_error(kafka, event);
 		break;
 	case RD_KAFKA_EVENT_LOG:
-		on_log(lane->kafka, event);
+		on_log(kafka, event);
 		break;
 	default:
 		break;
@@ -314,7 +351,7 @@ read_events(struct hb_kafka_lane *lane)
 		return 0;
 	while (count < EVENTS_PER_TURN &&
 	       (event = rd_kafka_queue_poll(lane->queue, 0)) != NULL) {
-		on_event(lane, event);
+		on_event(lane->kafka, event);
 		rd_kafka_event_destroy(event);
 		count++;
 	}
@@ -334,8 +371,6 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	(void)eventfd_read(fd, &wakes);
 	count = read_events(&kafka->main);
 	alone_count = read_events(&kafka->solo);
-	if (count > 0)
-		hb_kafka_turn_go(kafka);
 	hb_kafka_sweep_look(kafka);
 	if (count == EVENTS_PER_TURN || alone_count == EVENTS_PER_TURN)
 		hb_kafka_reader_wake(kafka); /* there may be more */

@@ -6,7 +6,7 @@
  * a producer whose batches hold one message; what is refused there is refused
  * for good, the others were only in bad company.
  *
- *   reader ─► enter the solo lane ─► suspects ─► watch ─► produce ─► reader
+ *   report ─► enter the solo lane ─► suspects ─► watch ─► produce ─► report
  *                                                  └─ opens the lane if need be
  *
  * Most sinks never need that producer: the watch makes it for the first
@@ -40,7 +40,7 @@ give_back(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     const struct hb_error *why)
 {
 	hb_delivery_report(delivery, HB_REPORT_RETRY, why);
-	hb_kafka_queue_leave(lane, NULL, 1);
+	(void)hb_kafka_queue_leave(lane, NULL);
 	hb_kafka_release(lane);
 }
 

@@ -2,9 +2,11 @@
 /* kafka_turn.c - when the queues are looked at
  *
  *   a worker   at the end of the turn of its loop in which it sent something:
- *              requests that arrived together go into one batch
- *   the reader when it has taken reports, which make room for those that wait;
- *              when it is time for the next wave, by a timerfd that anybody
+ *              requests that arrived together go into one batch; and when
+ *              reports have made room for those that wait: the worker that is
+ *              woken by one of them is called, librdkafka's thread may not
+ *              produce
+ *   the reader when it is time for the next wave, by a timerfd that anybody
  *              may set; and as long as anybody waits every SWEEP_MS, for who
  *              has waited for too long
  *
@@ -38,8 +40,8 @@ set_wave(struct hb_kafka *kafka, uint64_t due_us)
 }
 
 /* Hands over what is ready, now or when it is time. */
-void
-hb_kafka_turn_go(struct hb_kafka *kafka)
+static void
+go(struct hb_kafka *kafka)
 {
 	uint64_t due_us;
 
@@ -58,7 +60,7 @@ on_wave(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (read(fd, &count, sizeof(count)) == sizeof(count))
-		hb_kafka_turn_go(arg);
+		go(arg);
 }
 
 /* --- a worker's turn ------------------------------------------------------ */
@@ -66,7 +68,7 @@ on_wave(evutil_socket_t fd, short what, void *arg)
 struct hb_kafka_turn {
 	struct hb_kafka *kafka; /* NULL once that is closed */
 	struct hb_loop *loop;
-	struct hb_task start, end, gone;
+	struct hb_task start, end, call, gone;
 };
 
 static void
@@ -92,7 +94,20 @@ on_end(struct hb_task *task)
 	struct hb_kafka *kafka = turn->kafka;
 
 	if (kafka != NULL)
-		hb_kafka_turn_go(kafka);
+		go(kafka);
+}
+
+static void
+on_call(struct hb_task *task)
+{
+	struct hb_kafka_turn *turn =
+	    hb_container_of(task, struct hb_kafka_turn, call);
+	struct hb_kafka *kafka = turn->kafka;
+
+	if (kafka == NULL)
+		return;
+	hb_kafka_queue_answer_call(kafka);
+	go(kafka);
 }
 
 static struct hb_kafka_turn *
@@ -104,6 +119,7 @@ turn_new(struct hb_kafka *kafka, struct hb_loop *loop)
 	turn->loop = loop;
 	turn->start.run = on_start;
 	turn->end.run = on_end;
+	turn->call.run = on_call;
 	turn->gone.run = on_gone;
 	hb_loop_post(loop, &turn->start);
 	return turn;
@@ -136,13 +152,21 @@ hb_kafka_turns_close(struct hb_kafka *kafka)
 }
 
 static struct hb_kafka_turn *
-turn_of(const struct hb_kafka *kafka, const struct hb_delivery *delivery)
+turn_of(const struct hb_kafka *kafka, const struct hb_loop *loop)
 {
 	for (size_t i = 0; i < kafka->turn_count; i++)
-		if (kafka->turns[i]->loop == delivery->home)
+		if (kafka->turns[i]->loop == loop)
 			return kafka->turns[i];
 	hb_bug("sink %s: sent from loop %s, which is no worker's",
-	    kafka->sink.conf->name, hb_loop_name(delivery->home));
+	    kafka->sink.conf->name, hb_loop_name(loop));
+}
+
+void
+hb_kafka_turn_call(struct hb_kafka *kafka, const struct hb_loop *loop)
+{
+	struct hb_kafka_turn *turn = turn_of(kafka, loop);
+
+	hb_loop_post(turn->loop, &turn->call);
 }
 
 /* --- sending -------------------------------------------------------------- */
@@ -169,7 +193,7 @@ report_refusal(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 void
 hb_kafka_turn_send(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
 {
-	struct hb_kafka_turn *turn = turn_of(topic->kafka, delivery);
+	struct hb_kafka_turn *turn = turn_of(topic->kafka, delivery->home);
 	enum hb_kafka_admission admission;
 	bool is_swept = true;
 
@@ -205,7 +229,7 @@ on_sweep(struct hb_timer *timer)
 		kafka, hb_clock_mono_us() - SWEEP_MS * UINT64_C(1000)))
 		set_sweep(kafka);
 	hb_kafka_release(&kafka->main);
-	hb_kafka_turn_go(kafka); /* those that wait for one that was refused */
+	go(kafka); /* those that wait for one that was refused */
 }
 
 /* Whether the sweep is due, that has to be begun. */

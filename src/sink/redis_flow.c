@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* redis_flow.c - on a connection: commands out, replies in, deadlines
  *
- *   send ─► redis_queue.c ─► ring, output ─end of the turn─► write ─► the server
- *                            redis_ring.c                                 │
- *   report ◄── redis_settle.c ◄── a whole reply ◄── read ◄────────────────┘
+ *   send ─► redis_queue.c ─► ring, output ─end of the turn─► write ─► server
+ *                            redis_ring.c                               │
+ *   report ◄── redis_settle.c ◄── a whole reply ◄── read ◄──────────────┘
  *
  * What is put out during one turn of the loop is written at its end; what the
  * socket does not take waits for it to become writable. */

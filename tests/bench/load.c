@@ -96,7 +96,9 @@ parse_options(int argc, char **argv)
 		case 'u': opts.spec.path = optarg; break;
 		case 'n': opts.spec.count = strtoul(optarg, NULL, 10); break;
 		case 'c': opts.connections = strtoul(optarg, NULL, 10); break;
-		case 'b': opts.spec.body_size = strtoul(optarg, NULL, 10); break;
+		case 'b':
+			opts.spec.body_size = strtoul(optarg, NULL, 10);
+			break;
 		case 'k': opts.spec.bodies = strtoul(optarg, NULL, 10); break;
 		case 'r': opts.rate = atof(optarg); break;
 		case 't': opts.seconds = atof(optarg); break;
@@ -106,8 +108,8 @@ parse_options(int argc, char **argv)
 		default: fputs(usage_text, stderr); exit(EX_USAGE);
 		}
 	}
-	if (opts.port == 0 || opts.spec.secret == NULL || opts.connections == 0 ||
-	    opts.spec.bodies == 0 || opts.spec.count == 0) {
+	if (opts.port == 0 || opts.spec.secret == NULL ||
+	    opts.connections == 0 || opts.spec.bodies == 0 || opts.spec.count == 0) {
 		fputs(usage_text, stderr);
 		exit(EX_USAGE);
 	}
@@ -175,8 +177,8 @@ send_some(struct conn *conn)
 	ssize_t n;
 
 	if (skip < r->head_len)
-		iov[count++] = (struct iovec){ (char *)(uintptr_t)r->head + skip,
-			r->head_len - skip };
+		iov[count++] = (struct iovec){
+			(char *)(uintptr_t)r->head + skip, r->head_len - skip };
 	skip = skip > r->head_len ? skip - r->head_len : 0;
 	iov[count++] = (struct iovec){ (char *)(uintptr_t)r->body + skip,
 		r->body_len - skip };

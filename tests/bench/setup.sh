@@ -25,6 +25,11 @@ start() {
 	ulimit -n "$(ulimit -H -n)"
 	script=$1
 	shift
+	# As Kafka's own scripts would start it; the tests' broker is content
+	# with less, and slower.
+	KAFKA_HEAP_OPTS='-Xms1g -Xmx1g'
+	KAFKA_JVM_PERFORMANCE_OPTS='-XX:+UseG1GC -XX:MaxGCPauseMillis=20'
+	export KAFKA_HEAP_OPTS KAFKA_JVM_PERFORMANCE_OPTS
 	LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
 		HB_KAFKA="$work/kafka-jars" HB_DAEMON="$build/hookbridged" \
 		HB_LOAD="$build/tests/bench/load" \
