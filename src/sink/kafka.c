@@ -221,13 +221,11 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	hb_kafka_lane_init(&kafka->solo, kafka);
 	hb_kafka_solo_init(kafka);
 	make_topics(kafka, env->cfg);
-	kafka->wave_fd = -1;
+	hb_kafka_turns_open(kafka, env->loops, env->loop_count);
 	kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (kafka->wake_fd < 0)
 		hb_fail(err, HB_E_RESOURCE, "eventfd: %s", strerror(errno));
-	else if (hb_kafka_turns_open(
-		     kafka, env->loops, env->loop_count, err) &&
-		 hb_kafka_lane_open(&kafka->main, err) &&
+	else if (hb_kafka_lane_open(&kafka->main, err) &&
 		 hb_kafka_watch_start(kafka, err)) {
 		hb_kafka_reader_join(kafka);
 		return &kafka->sink;

@@ -114,11 +114,8 @@ struct hb_kafka {
 	pthread_cond_t idle;  /* a lane's outstanding or users are 0 */
 	struct hb_kafka_lane main, solo;
 	struct hb_delivery *suspects, **suspects_end; /* wait for the watch */
-	uint64_t handed;  /* over by the queues and not yet reported */
-	uint64_t wave_us; /* when the last of them were */
-	struct hb_kafka_part *ready; /* go with the next wave */
-	uint64_t alarm_us; /* what the timer of waves was last set to */
-	bool is_called;	   /* a worker, to look at them */
+	struct hb_kafka_part *ready; /* to be handed over */
+	bool is_called;		     /* a worker, to do that */
 	bool is_swept; /* somebody may wait: the reader looks after it */
 	rd_kafka_resp_err_t trouble; /* what librdkafka last complained of */
 	char trouble_text[128];
@@ -129,10 +126,7 @@ struct hb_kafka {
 	struct hb_kafka_joining *joining; /* until it has run */
 	struct hb_kafka_turn **turns;	  /* of the workers */
 	size_t turn_count;
-	/* For the next wave and for the sweep: the reader's, once it has
-	 * joined; anybody sets the first. */
-	int wave_fd;
-	struct event *wave;
+	/* The reader's, once it has joined. */
 	struct hb_timer sweep;
 	bool sweep_is_set;
 
@@ -234,8 +228,6 @@ void hb_kafka_partitions_free(struct hb_kafka_topic *topic);
 
 /* How long a delivery waits in our queue at most. */
 #define HB_KAFKA_WAIT_MAX_MS 200
-/* How long one wave of batches waits for the one before, at most. */
-#define HB_KAFKA_WAVE_US 500
 
 /* What became of one that was to be added. */
 enum hb_kafka_admission {
@@ -255,9 +247,8 @@ struct hb_kafka_part *hb_kafka_queue_of(const struct hb_delivery *delivery);
  * a worker is to be called, because somebody may go now. */
 bool hb_kafka_queue_leave(
     struct hb_kafka_lane *lane, struct hb_kafka_part *part);
-/* Hands over what is ready, if it is time for it; else says what the timer is
- * to be set to, unless it is (0). The caller holds the lane. */
-uint64_t hb_kafka_queue_go(struct hb_kafka *kafka);
+/* Hands over what is ready. The caller holds the lane. */
+void hb_kafka_queue_go(struct hb_kafka *kafka);
 /* The worker that was called is there: the next may be. */
 void hb_kafka_queue_answer_call(struct hb_kafka *kafka);
 /* Hands over what was sent before a time; whether anybody still waits. The
@@ -269,8 +260,8 @@ void hb_kafka_queue_give_back(struct hb_kafka *kafka);
 /* --- kafka_turn.c --------------------------------------------------------- */
 
 /* The workers' loops, which do not run yet. */
-bool hb_kafka_turns_open(struct hb_kafka *kafka, struct hb_loop *const *loops,
-    size_t count, struct hb_error *err) HB_MUST_CHECK;
+void hb_kafka_turns_open(
+    struct hb_kafka *kafka, struct hb_loop *const *loops, size_t count);
 void hb_kafka_turns_close(struct hb_kafka *kafka);
 /* Sends a delivery by its partition's queue; it is reported whatever
  * happens. */

@@ -7,20 +7,15 @@
  * of a partition are under way those that follow wait here, and all of them
  * are handed over when the last report has come:
  *
- *            send                     a wave
+ *            send                  the turn ends
  *     FREE ────────► READY (others join) ──────► BUSY (others wait)
  *      ▲               ▲                          │
  *      │               └─ the last report, ───────┤
  *      │                  somebody waits          │
  *      └──────────────────── nobody waits ────────┘
  *
- * Partitions that are ready are handed over together, in waves: a wave leaves
- * when nothing of the one before is under way any more, or when that left
- * HB_KAFKA_WAVE_US ago. Near a broker the round trip is the clock, and a wave
- * wakes everybody once for all partitions; far from it or with a partition in
- * trouble, none waits for another for longer than that. So the batches grow
- * with the load and with the distance of the broker, and who is alone waits for
- * nobody. (kafka_turn.c looks after the time.)
+ * So the batches grow with the load and with the distance of the broker, and
+ * who is alone waits for nobody. (kafka_turn.c says when it is looked.)
  *
  * Order: a partition's messages reach librdkafka in the order they were sent,
  * by one thread at a time, and it puts back in order what it repeats after a
@@ -38,11 +33,11 @@
  * ack deadline.
  *
  * Invariants, under the lock: (1) who waits has entered the lane; (2) somebody
- * waits only in READY, where a turn is about to end or the timer is set, and in
- * BUSY, where reports are to come; (3) while somebody waits, is_swept; (4) one
- * thread at a time hands over messages of a partition, is_going. How many wait
- * and are under way together is bounded by librdkafka's own limit; their bytes
- * are paid for from the budget, which that limit follows (kafka_conf.c).
+ * waits only in READY, where a turn is about to end or a worker is called, and
+ * in BUSY, where reports are to come; (3) while somebody waits, is_swept; (4)
+ * one thread at a time hands over messages of a partition, is_going. How many
+ * wait and are under way together is bounded by librdkafka's own limit; their
+ * bytes are paid for from the budget, which that limit follows (kafka_conf.c).
  *
  * With a linger.ms of the operator's none of this is used. */
 #include "hookbridge/clock.h"
@@ -99,7 +94,6 @@ end_of_batch(struct hb_kafka_part *part, uint64_t *count)
 static struct hb_delivery *
 take_batch(struct hb_kafka_part *part)
 {
-	struct hb_kafka *kafka = part->topic->kafka;
 	struct hb_delivery *first = part->first, **end, *rest;
 	uint64_t count;
 
@@ -110,7 +104,6 @@ take_batch(struct hb_kafka_part *part)
 	if (rest == NULL)
 		part->end = &part->first;
 	part->outstanding += count;
-	kafka->handed += count;
 	part->handed_us = hb_clock_mono_us();
 	hb_kafka_partition_unstick(part);
 	return first;
@@ -143,11 +136,8 @@ take_ready(struct hb_kafka *kafka)
 static void
 settle(struct hb_kafka_part *part, uint64_t count)
 {
-	struct hb_kafka *kafka = part->topic->kafka;
-
-	hb_kafka_leave(&kafka->main, count);
+	hb_kafka_leave(&part->topic->kafka->main, count);
 	part->outstanding -= count;
-	kafka->handed -= count;
 	if (part->outstanding == 0 && part->first != NULL && !part->is_ready)
 		make_ready(part);
 }
@@ -201,31 +191,16 @@ hand_over(struct hb_kafka_part *part)
 		settle(part, refused);
 }
 
-/* A wave leaves. With the lock held. */
-static void
-go(struct hb_kafka *kafka, uint64_t now_us)
+void
+hb_kafka_queue_go(struct hb_kafka *kafka)
 {
 	struct hb_kafka_part *part;
 
-	kafka->wave_us = now_us;
+	pthread_mutex_lock(&kafka->lock);
 	while ((part = take_ready(kafka)) != NULL)
 		if (part->outstanding == 0 && part->first != NULL)
 			hand_over(part); /* not swept meanwhile */
-}
-
-uint64_t
-hb_kafka_queue_go(struct hb_kafka *kafka)
-{
-	uint64_t now_us = hb_clock_mono_us(), due_us, alarm_us = 0;
-
-	pthread_mutex_lock(&kafka->lock);
-	due_us = kafka->wave_us + HB_KAFKA_WAVE_US;
-	if (kafka->handed == 0 || now_us >= due_us)
-		go(kafka, now_us);
-	else if (kafka->ready != NULL && kafka->alarm_us != due_us)
-		kafka->alarm_us = alarm_us = due_us;
 	pthread_mutex_unlock(&kafka->lock);
-	return alarm_us;
 }
 
 /* --- sending -------------------------------------------------------------- */

@@ -6,17 +6,12 @@
  *              reports have made room for those that wait: the worker that is
  *              woken by one of them is called, librdkafka's thread may not
  *              produce
- *   the reader when it is time for the next wave, by a timerfd that anybody
- *              may set; and as long as anybody waits every SWEEP_MS, for who
- *              has waited for too long
+ *   the reader as long as anybody waits every SWEEP_MS, for who has waited for
+ *              too long
  *
  * What hangs on a worker's loop may outlive the sink: it is freed with the
  * loop. */
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "hookbridge/clock.h"
 #include "hookbridge/mem.h"
@@ -25,42 +20,14 @@
 /* How often is looked, and how old is too old. */
 #define SWEEP_MS (HB_KAFKA_WAIT_MAX_MS / 2)
 
-/* --- waves ---------------------------------------------------------------- */
-
-static void
-set_wave(struct hb_kafka *kafka, uint64_t due_us)
-{
-	struct itimerspec due = {
-	    .it_value = {.tv_sec = (time_t)(due_us / 1000000),
-		.tv_nsec = (long)(due_us % 1000000) * 1000}};
-
-	if (timerfd_settime(kafka->wave_fd, TFD_TIMER_ABSTIME, &due, NULL) != 0)
-		hb_bug("sink %s: timerfd: %s", kafka->sink.conf->name,
-		    strerror(errno));
-}
-
-/* Hands over what is ready, now or when it is time. */
+/* Hands over what is ready. */
 static void
 go(struct hb_kafka *kafka)
 {
-	uint64_t due_us;
-
 	if (hb_kafka_hold(&kafka->main) == NULL)
 		return; /* then nobody waits */
-	due_us = hb_kafka_queue_go(kafka);
-	if (due_us != 0)
-		set_wave(kafka, due_us);
+	hb_kafka_queue_go(kafka);
 	hb_kafka_release(&kafka->main);
-}
-
-static void
-on_wave(evutil_socket_t fd, short what, void *arg)
-{
-	uint64_t count;
-
-	(void)what;
-	if (read(fd, &count, sizeof(count)) == sizeof(count))
-		go(arg);
 }
 
 /* --- a worker's turn ------------------------------------------------------ */
@@ -125,20 +92,14 @@ turn_new(struct hb_kafka *kafka, struct hb_loop *loop)
 	return turn;
 }
 
-bool
-hb_kafka_turns_open(struct hb_kafka *kafka, struct hb_loop *const *loops,
-    size_t count, struct hb_error *err)
+void
+hb_kafka_turns_open(
+    struct hb_kafka *kafka, struct hb_loop *const *loops, size_t count)
 {
-	kafka->wave_fd =
-	    timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (kafka->wave_fd < 0)
-		return hb_fail(
-		    err, HB_E_RESOURCE, "timerfd: %s", strerror(errno));
 	kafka->turns = hb_xcalloc(count, sizeof(*kafka->turns));
 	for (; kafka->turn_count < count; kafka->turn_count++)
 		kafka->turns[kafka->turn_count] =
 		    turn_new(kafka, loops[kafka->turn_count]);
-	return true;
 }
 
 void
@@ -147,8 +108,6 @@ hb_kafka_turns_close(struct hb_kafka *kafka)
 	for (size_t i = 0; i < kafka->turn_count; i++)
 		kafka->turns[i]->kafka = NULL;
 	free(kafka->turns);
-	if (kafka->wave_fd >= 0)
-		close(kafka->wave_fd);
 }
 
 static struct hb_kafka_turn *
@@ -250,11 +209,6 @@ void
 hb_kafka_turn_join(struct hb_kafka *kafka)
 {
 	hb_timer_init(&kafka->sweep, kafka->reader, on_sweep);
-	kafka->wave = event_new(hb_loop_base(kafka->reader), kafka->wave_fd,
-	    EV_READ | EV_PERSIST, on_wave, kafka);
-	if (kafka->wave == NULL || event_add(kafka->wave, NULL) != 0)
-		hb_bug("loop %s: cannot add an event",
-		    hb_loop_name(kafka->reader));
 }
 
 /* The reader was woken, perhaps because somebody waits. */
@@ -268,6 +222,5 @@ hb_kafka_sweep_look(struct hb_kafka *kafka)
 void
 hb_kafka_turn_quit(struct hb_kafka *kafka)
 {
-	event_free(kafka->wave);
 	hb_timer_fini(&kafka->sweep);
 }

@@ -109,7 +109,8 @@ parse_options(int argc, char **argv)
 		}
 	}
 	if (opts.port == 0 || opts.spec.secret == NULL ||
-	    opts.connections == 0 || opts.spec.bodies == 0 || opts.spec.count == 0) {
+	    opts.connections == 0 || opts.spec.bodies == 0 ||
+	    opts.spec.count == 0) {
 		fputs(usage_text, stderr);
 		exit(EX_USAGE);
 	}
