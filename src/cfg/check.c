@@ -98,7 +98,7 @@ check_delivery(struct hb_load *ld)
 	if (has_kafka(cfg) && delivery->ack_timeout_ms < KAFKA_ACK_MIN_MS)
 		refuse_duration(ld, ack, delivery->ack_timeout_ms,
 		    "an ack_timeout of at least", KAFKA_ACK_MIN_MS,
-		    "to Kafka, messages must expire 1400ms earlier");
+		    "to Kafka, messages must expire before it");
 }
 
 static void

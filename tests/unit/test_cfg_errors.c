@@ -50,8 +50,8 @@ static const struct cfg_case bad_limits[] = {
 	 "routes: [{to: {sink: k, topic: t}}]\n"
 	 "delivery: {ack_timeout: 1499ms}\n",
 	    "5:25: delivery.ack_timeout: expected an ack_timeout of at "
-	    "least 1500ms (to Kafka, messages must expire 1200ms "
-	    "earlier), got 1499ms\n"
+	    "least 1500ms (to Kafka, messages must expire before "
+	    "it), got 1499ms\n"
 	    "1 error\n"},
 	{BASE
 	 "http: {idle_timeout: 20s}\n",
