@@ -132,8 +132,22 @@ trailers_of(struct hb_span request, size_t head_len)
 	return at;
 }
 
+/* A header whose name only begins so is for http-parser this one, next to which
+ * it wants no length. */
+static void
+rename_lookalikes(char *head, size_t len)
+{
+	static const struct hb_span name = {"Transfer-Encoding", 17};
+
+	for (size_t i = 1; i + name.len < len; i++)
+		if (head[i - 1] == '\n' && head[i + name.len] != ':' &&
+		    hb_span_eq_nocase(hb_span_make(head + i, name.len), name))
+			head[i] = 'X';
+}
+
 /* A request without what the oracles are too strict about: trailers, which
- * http-parser takes for headers, and tabs around values. For free(). */
+ * http-parser takes for headers, tabs around values, and what it takes for
+ * Transfer-Encoding. For free(). */
 static struct hb_span
 simplify(struct hb_span request, size_t head_len, bool chunked)
 {
@@ -144,6 +158,7 @@ simplify(struct hb_span request, size_t head_len, bool chunked)
 	for (size_t i = 0; i < head_len; i++)
 		if (text[i] == '\t')
 			text[i] = ' ';
+	rename_lookalikes(text, head_len);
 	if (chunked) {
 		len = trailers_of(request, head_len);
 		memcpy(text + len, "\r\n", 2);
