@@ -38,7 +38,7 @@
 /* Ends a test that waits for what does not come. */
 #define SAFETY_MS 20000
 #define MIB ((size_t)1024 * 1024)
-#define BIG_REPLY (16 * MIB)
+#define BIG_REPLY (4 * MIB)
 #define BODY_LIMIT (4 * MIB)
 
 /* A body as on_data saw it. */
