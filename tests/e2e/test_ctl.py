@@ -464,6 +464,7 @@ def test_the_daemon_goes_away(site):
     assert (doc["accepted"] + doc["refused"] + doc["unreachable"]) == 100
 
 
+@pytest.mark.once  # it takes 15 s
 def test_who_never_answers_is_not_waited_for(absent):
     with WebServer() as server:
         server.hold()

@@ -16,6 +16,8 @@ import pytest
 
 import hookbridge as rig
 
+pytestmark = pytest.mark.once
+
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 PAGES = sorted(glob.glob(f"{TOP}/packaging/man/*.[1-8]"))
 PAGE_5 = f"{TOP}/packaging/man/hookbridge.yaml.5"

@@ -13,6 +13,8 @@ from http1 import Connection
 from kafka import headers_of
 from process import Process, accepts
 
+pytestmark = pytest.mark.once
+
 
 def produce(broker, topic, *values):
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.address,

@@ -14,6 +14,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 
 # From the ground up. A file includes what is in its own folder and what stands
