@@ -37,6 +37,9 @@ struct hb_render {
 void hb_render_init(struct hb_render *render, struct hb_event *ev);
 void hb_render_leg(struct hb_render *render, const struct hb_leg *leg,
     struct hb_message *msg);
+/* "sink:name", as hb_destination has it; absent without dest. */
+struct hb_span hb_render_place(const struct hb_render *render,
+    const struct hb_dest_conf *dest, struct hb_span name);
 /* The body as received with hb_reason, hb_endpoint, hb_received_at,
  * hb_destination ("sink:name"; absent: none) and hb_webhook_id. Its key is the
  * job_id, or the event's id where there is none. */

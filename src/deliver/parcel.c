@@ -56,19 +56,16 @@ add_dead_letter(struct hb_tracker *tracker, const char *reason,
 {
 	const struct hb_deliver *deliver = tracker->courier->deliver;
 	const struct hb_target_conf *target = deliver->cfg->dead_letter;
-	struct hb_span place = HB_SPAN_NONE;
 	struct hb_parcel *copy;
 
 	if (target == NULL)
 		return NULL;
 	copy = add_parcel(tracker);
 	copy->dead_reason = reason;
-	if (dest != NULL) {
+	if (dest != NULL)
 		copy->stands_in_for = &deliver->dests[dest->index];
-		place = hb_arena_printf(tracker->ev->arena, "%s:%.*s",
-		    dest->sink->name, HB_SPAN_ARG(name));
-	}
-	hb_render_dead_letter(&tracker->render, target, reason, place,
+	hb_render_dead_letter(&tracker->render, target, reason,
+	    hb_render_place(&tracker->render, dest, name),
 	    &copy->delivery.msg);
 	return address(tracker, copy) ? copy : NULL;
 }

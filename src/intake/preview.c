@@ -324,7 +324,6 @@ pack_dead_letter(struct hb_preview_parcel *parcel, struct hb_render *render,
     const char *reason, const struct hb_dest_conf *dest, struct hb_span name)
 {
 	const struct hb_config *cfg = render->ev->cfg;
-	struct hb_span place = HB_SPAN_NONE;
 
 	parcel->dead_reason = reason;
 	parcel->msg = (struct hb_message){ .target = NULL };
@@ -334,11 +333,8 @@ pack_dead_letter(struct hb_preview_parcel *parcel, struct hb_render *render,
 		    "dead_letter is not configured");
 		return;
 	}
-	if (dest != NULL)
-		place = hb_arena_printf(render->ev->arena, "%s:%.*s",
-		    dest->sink->name, HB_SPAN_ARG(name));
-	hb_render_dead_letter(render, cfg->dead_letter, reason, place,
-	    &parcel->msg);
+	hb_render_dead_letter(render, cfg->dead_letter, reason,
+	    hb_render_place(render, dest, name), &parcel->msg);
 	parcel->nowhere =
 	    !hb_sink_would_fit(cfg, &parcel->msg, &parcel->nowhere_why);
 }

@@ -221,6 +221,16 @@ add_reasons(struct headers *headers, struct hb_render *render,
 	    hb_text_encode(ev->webhook_id, ev->arena));
 }
 
+struct hb_span
+hb_render_place(const struct hb_render *render,
+    const struct hb_dest_conf *dest, struct hb_span name)
+{
+	if (dest == NULL)
+		return HB_SPAN_NONE;
+	return hb_arena_printf(render->ev->arena, "%s:%.*s", dest->sink->name,
+	    HB_SPAN_ARG(name));
+}
+
 /* Fills the message that goes to the dead letters instead of a leg's, or
  * instead of all. */
 void

@@ -193,6 +193,8 @@ void hb_kafka_release(struct hb_kafka_lane *lane);
 bool hb_kafka_enter(struct hb_kafka_lane *lane) HB_MUST_CHECK;
 /* After the report of so many deliveries, with the lock held. */
 void hb_kafka_leave(struct hb_kafka_lane *lane, uint64_t count);
+/* The same without it, of deliveries that are in no partition's queue. */
+void hb_kafka_exit(struct hb_kafka_lane *lane, uint64_t count);
 /* Makes what librdkafka becomes the owner of, and the way back. */
 void hb_kafka_pack(struct hb_delivery *delivery);
 void hb_kafka_unpack(struct hb_delivery *delivery);
@@ -243,10 +245,9 @@ enum hb_kafka_admission hb_kafka_queue_add(struct hb_kafka_topic *topic,
     struct hb_delivery *delivery, bool *is_swept) HB_MUST_CHECK;
 /* The partition whose queue a delivery belongs to, or NULL. */
 struct hb_kafka_part *hb_kafka_queue_of(const struct hb_delivery *delivery);
-/* After the report of one delivery of a partition (NULL: of no queue). Whether
- * a worker is to be called, because somebody may go now. */
-bool hb_kafka_queue_leave(
-    struct hb_kafka_lane *lane, struct hb_kafka_part *part);
+/* After the report of one delivery of a partition. Whether the caller has to
+ * call a worker, because somebody may go now. */
+bool hb_kafka_queue_leave(struct hb_kafka_part *part) HB_MUST_CHECK;
 /* Hands over what is ready. The caller holds the lane. */
 void hb_kafka_queue_go(struct hb_kafka *kafka);
 /* The worker that was called is there: the next may be. */

@@ -99,6 +99,14 @@ hb_kafka_leave(struct hb_kafka_lane *lane, uint64_t count)
 		pthread_cond_broadcast(&lane->kafka->idle);
 }
 
+void
+hb_kafka_exit(struct hb_kafka_lane *lane, uint64_t count)
+{
+	pthread_mutex_lock(&lane->kafka->lock);
+	hb_kafka_leave(lane, count);
+	pthread_mutex_unlock(&lane->kafka->lock);
+}
+
 /* --- producing ------------------------------------------------------------ */
 
 /* When a delivery is sent, by its own loop: what is handed over together should
@@ -187,7 +195,7 @@ hb_kafka_produce_freely(
 	delivery->word[0] = 0;
 	hb_kafka_pack(delivery);
 	if (!hb_kafka_produce(lane, delivery, RD_KAFKA_PARTITION_UA))
-		(void)hb_kafka_queue_leave(lane, NULL);
+		hb_kafka_exit(lane, 1);
 	hb_kafka_release(lane);
 }
 

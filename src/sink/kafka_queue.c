@@ -145,16 +145,13 @@ settle(struct hb_kafka_part *part, uint64_t count)
 /* --- handing over --------------------------------------------------------- */
 
 bool
-hb_kafka_queue_leave(struct hb_kafka_lane *lane, struct hb_kafka_part *part)
+hb_kafka_queue_leave(struct hb_kafka_part *part)
 {
-	struct hb_kafka *kafka = lane->kafka;
+	struct hb_kafka *kafka = part->topic->kafka;
 	bool calls;
 
 	pthread_mutex_lock(&kafka->lock);
-	if (part != NULL)
-		settle(part, 1);
-	else
-		hb_kafka_leave(lane, 1);
+	settle(part, 1);
 	calls = kafka->ready != NULL && !kafka->is_called;
 	kafka->is_called |= calls;
 	pthread_mutex_unlock(&kafka->lock);
@@ -305,9 +302,7 @@ give_back(struct hb_kafka *kafka, struct hb_kafka_part *part,
 		hb_kafka_report_unsent(
 		    part->topic, list, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
 	}
-	pthread_mutex_lock(&kafka->lock);
-	hb_kafka_leave(&kafka->main, count);
-	pthread_mutex_unlock(&kafka->lock);
+	hb_kafka_exit(&kafka->main, count);
 }
 
 void

@@ -223,7 +223,9 @@ on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *message, void *arg)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
 	report_sent(lane, lane->kafka->by_dest[delivery->msg.dest->index],
 	    delivery, message);
-	if (hb_kafka_queue_leave(lane, part))
+	if (part == NULL)
+		hb_kafka_exit(lane, 1);
+	else if (hb_kafka_queue_leave(part))
 		hb_kafka_turn_call(lane->kafka, home);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

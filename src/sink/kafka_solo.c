@@ -40,7 +40,7 @@ give_back(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     const struct hb_error *why)
 {
 	hb_delivery_report(delivery, HB_REPORT_RETRY, why);
-	(void)hb_kafka_queue_leave(lane, NULL);
+	hb_kafka_exit(lane, 1);
 	hb_kafka_release(lane);
 }
 
