@@ -7,6 +7,7 @@ hookbridged_LDADD = $(HB_LIBS)
 
 include %D%/base/local.mk
 include %D%/cfg/local.mk
+include %D%/spool/local.mk
 include %D%/net/local.mk
 include %D%/http/local.mk
 include %D%/event/local.mk

@@ -4,6 +4,7 @@ libhookbridge_a_SOURCES += \
 	%D%/backoff.c \
 	%D%/budget.c \
 	%D%/clock.c \
+	%D%/crc32c.c \
 	%D%/crypto.c \
 	%D%/deadline.c \
 	%D%/error.c \
@@ -21,6 +22,7 @@ libhookbridge_a_SOURCES += \
 	include/hookbridge/backoff.h \
 	include/hookbridge/budget.h \
 	include/hookbridge/clock.h \
+	include/hookbridge/crc32c.h \
 	include/hookbridge/crypto.h \
 	include/hookbridge/deadline.h \
 	include/hookbridge/error.h \

@@ -14,3 +14,7 @@ tests_bench_kafka_delay_LDADD = $(HB_LIBS)
 EXTRA_DIST += %D%/run %D%/measure.py %D%/instructions %D%/instructions.py \
 	%D%/callgrind.py %D%/stand.py %D%/setup.sh %D%/ceilings \
 	%D%/README.md %D%/run-kafka-batching %D%/kafka_batching.py
+# The spool alone: make tests/bench/spool.
+EXTRA_PROGRAMS += tests/bench/spool
+tests_bench_spool_SOURCES = %D%/spool.c
+tests_bench_spool_LDADD = $(HB_LIBS)

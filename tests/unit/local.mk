@@ -52,6 +52,12 @@ unit_tests += %D%/test_sink
 unit_tests += %D%/test_sink_file
 unit_tests += %D%/test_sink_kafka
 unit_tests += %D%/test_sink_redis
+unit_tests += %D%/test_spool
+unit_tests += %D%/test_spool_faults
+unit_tests += %D%/test_spool_format
+unit_tests += %D%/test_spool_model
+unit_tests += %D%/test_spool_recover
+unit_tests += %D%/test_spool_space
 unit_tests += %D%/test_stream
 unit_tests += %D%/test_svix_key
 unit_tests += %D%/test_tmpl
@@ -131,6 +137,18 @@ tests_unit_test_sink_redis_SOURCES = tests/unit/test_sink_redis.c \
 tests_unit_test_stream_SOURCES = tests/unit/test_stream.c tests/unit/skip.h
 tests_unit_test_svix_key_SOURCES = tests/unit/test_svix_key.c \
 	tests/unit/verify_rig.h
+tests_unit_test_spool_SOURCES = tests/unit/test_spool.c \
+	tests/unit/spool_rig.h
+tests_unit_test_spool_faults_SOURCES = tests/unit/test_spool_faults.c \
+	tests/unit/spool_rig.h
+tests_unit_test_spool_format_SOURCES = tests/unit/test_spool_format.c \
+	tests/unit/spool_rig.h
+tests_unit_test_spool_model_SOURCES = tests/unit/test_spool_model.c \
+	tests/unit/spool_rig.h
+tests_unit_test_spool_recover_SOURCES = tests/unit/test_spool_recover.c \
+	tests/unit/spool_rig.h
+tests_unit_test_spool_space_SOURCES = tests/unit/test_spool_space.c \
+	tests/unit/spool_rig.h
 tests_unit_test_token_SOURCES = tests/unit/test_token.c \
 	tests/unit/verify_rig.h
 tests_unit_test_tracker_SOURCES = tests/unit/test_tracker.c \

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* output.c - a segment that is being written
+ *
+ * Whole blocks are written: the last one is filled up with zeros, which the
+ * next write replaces. In a file that is used again a block written in part
+ * would first have to be read, were it not in memory.
+ *
+ * Nothing is ever written again to a file where a write or a sync failed: the
+ * kernel reports a lost page once, and a second sync would succeed without it.
+ * Whoever gets false closes the output. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hookbridge/clock.h"
+#include "hookbridge/crypto.h"
+#include "hookbridge/mem.h"
+#include "parts.h"
+
+bool
+hb_spool_write_all(int fd, const void *data, size_t len, uint64_t offset)
+{
+	const char *rest = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, rest, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ENOSPC;
+			return false;
+		}
+		rest += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return true;
+}
+
+/* The file becomes a segment: header, then name, each safe before the next. */
+static bool
+begin_file(struct hb_spool *spool, int fd, uint64_t pool_number,
+    const struct hb_spool_header *header, struct hb_error *err)
+{
+	uint8_t block[HB_SPOOL_BLOCK];
+
+	hb_spool_header_put(header, block);
+	if (!hb_spool_write_all(fd, block, sizeof(block), 0) ||
+	    fdatasync(fd) != 0) {
+		hb_spool_fail_errno(err, "beginning a segment",
+		    spool->store.path);
+		hb_spool_store_drop(&spool->store, HB_SPOOL_POOL_FILE,
+		    pool_number, header->file_size);
+		return false;
+	}
+	return hb_spool_store_publish(
+	    &spool->store, pool_number, header->number, err);
+}
+
+bool
+hb_spool_output_open(struct hb_spool *spool, struct hb_spool_output *out,
+    struct hb_spool_header *header, struct hb_error *err)
+{
+	uint64_t pool_number;
+	int fd = hb_spool_store_take(&spool->store, &pool_number, err);
+
+	if (fd < 0)
+		return false;
+	header->number = spool->next_number++;
+	header->file_size = spool->segment_size;
+	header->created_ms = hb_clock_wall_ms();
+	hb_random(header->salt, sizeof(header->salt));
+	if (!begin_file(spool, fd, pool_number, header, err)) {
+		close(fd);
+		return false;
+	}
+	*out = (struct hb_spool_output){.fd = fd,
+	    .seg = hb_spool_segment_new(header),
+	    .end = HB_SPOOL_BLOCK,
+	    .synced = HB_SPOOL_BLOCK};
+	return true;
+}
+
+bool
+hb_spool_output_fits(const struct hb_spool_output *out, uint64_t size,
+    size_t entries, size_t pages, size_t names_size)
+{
+	const struct hb_spool_segment *seg = out->seg;
+
+	return out->end + size +
+		       hb_spool_segment_footer_size(
+			   seg, entries, pages, names_size) <=
+		   seg->header.file_size - HB_SPOOL_BLOCK &&
+	       seg->entry_count + entries <= HB_SPOOL_ENTRIES_MAX &&
+	       seg->page_count + pages <= HB_SPOOL_PAGES_MAX;
+}
+
+bool
+hb_spool_output_write(struct hb_spool_output *out, struct hb_spool_buf *buf,
+    struct hb_error *err)
+{
+	char name[HB_SPOOL_FILE_NAME];
+	size_t len = buf->len;
+	size_t tail = (size_t)((out->end + len) % HB_SPOOL_BLOCK);
+	size_t pad = tail > 0 ? HB_SPOOL_BLOCK - tail : 0;
+	bool ok;
+
+	memset(hb_spool_buf_add(buf, pad), 0, pad);
+	ok = hb_spool_write_all(out->fd, buf->ptr, buf->len, out->end);
+	buf->len = len;
+	if (ok) {
+		out->end += len;
+		return true;
+	}
+	hb_spool_store_name(
+	    HB_SPOOL_SEGMENT_FILE, out->seg->header.number, name);
+	return hb_spool_fail_errno(err, "writing", name);
+}
+
+bool
+hb_spool_output_sync(struct hb_spool_output *out, struct hb_error *err)
+{
+	char name[HB_SPOOL_FILE_NAME];
+
+	if (fdatasync(out->fd) == 0) {
+		out->synced = out->end;
+		return true;
+	}
+	hb_spool_store_name(
+	    HB_SPOOL_SEGMENT_FILE, out->seg->header.number, name);
+	return hb_spool_fail_errno(err, "syncing", name);
+}
+
+void
+hb_spool_output_close(struct hb_spool_output *out)
+{
+	if (out->seg == NULL)
+		return;
+	close(out->fd);
+	out->seg->end = out->synced;
+	out->seg = NULL;
+	out->fd = -1;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spool.c - open, close, settle, state, counts
+ *
+ * A record's way, and who knows of it:
+ *
+ *   hb_spool_append() ─► queue ─► group ─► file, synced ─► live ─► settled
+ *   the caller's memory  writer.c group.c  output.c        bits.c, lane.c
+ *
+ * A segment's way: roll.c begins and ends it, retire.c or compact.c makes a
+ * file to use again of it, and recover.c brings it back after a crash. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hookbridge/log.h"
+#include "hookbridge/mem.h"
+#include "parts.h"
+
+#define SEGMENT_SIZE (64u << 20)
+#define GROUP_SIZE (4u << 20)
+#define SEGMENTS_MIN 4
+/* What a segment needs besides its longest record: header, trailer, a lane's
+ * name, twice, settlements, the rest of the footer. */
+#define SEGMENT_OVERHEAD (4 * HB_SPOOL_BLOCK)
+
+/* --- opening and closing -------------------------------------------------- */
+
+static bool
+check_options(const struct hb_spool *spool, struct hb_error *err)
+{
+	uint64_t size = spool->segment_size;
+
+	if (size < HB_SPOOL_FILE_MIN || size > HB_SPOOL_FILE_MAX ||
+	    size % HB_SPOOL_BLOCK != 0)
+		return hb_fail(err, HB_E_CONFIG,
+		    "segment_size: expected a multiple of 4 KiB from 64 KiB "
+		    "to 1 GiB");
+	if (spool->store.max_size / size < SEGMENTS_MIN)
+		return hb_fail(err, HB_E_CONFIG,
+		    "max_size: expected at least %d segments of %llu bytes",
+		    SEGMENTS_MIN, (unsigned long long)size);
+	return true;
+}
+
+static struct hb_spool *
+spool_new(const struct hb_spool_options *options)
+{
+	struct hb_spool *spool = hb_xcalloc(1, sizeof(*spool));
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&spool->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&spool->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	spool->segment_size =
+	    options->segment_size > 0 ? options->segment_size : SEGMENT_SIZE;
+	spool->group_size =
+	    options->group_size > 0 ? options->group_size : GROUP_SIZE;
+	spool->record_max = (uint32_t)(spool->segment_size - SEGMENT_OVERHEAD);
+	spool->store.dir = spool->store.lock = -1;
+	spool->store.max_size = options->max_size;
+	spool->store.segment_size = spool->segment_size;
+	spool->lanes_end = &spool->lanes;
+	spool->queue.end = &spool->queue.first;
+	spool->pending.end = &spool->pending.first;
+	spool->out.fd = -1;
+	spool->next_number = spool->next_seq = 1;
+	spool->wants_retiring = true;
+	return spool;
+}
+
+struct hb_spool *
+hb_spool_open(const struct hb_spool_options *options, struct hb_error *err)
+{
+	struct hb_spool *spool = spool_new(options);
+
+	if (check_options(spool, err) &&
+	    hb_spool_store_open(
+		&spool->store, options->directory, true, err) &&
+	    hb_spool_recover(spool, err) && hb_spool_writer_start(spool, err))
+		return spool;
+	hb_spool_close(spool);
+	return NULL;
+}
+
+void
+hb_spool_close(struct hb_spool *spool)
+{
+	if (spool == NULL)
+		return;
+	hb_spool_writer_stop(spool);
+	for (size_t i = 0; i < spool->segment_count; i++)
+		hb_spool_segment_free(spool->segments[i]);
+	for (size_t i = 0; i < spool->retired_count; i++)
+		hb_spool_segment_free(spool->retired[i]);
+	free(spool->segments);
+	free(spool->retired);
+	hb_spool_lanes_free(spool);
+	hb_spool_bits_fini(&spool->live);
+	hb_spool_group_fini(&spool->group);
+	hb_spool_store_close(&spool->store);
+	pthread_cond_destroy(&spool->wake);
+	pthread_mutex_destroy(&spool->lock);
+	free(spool);
+}
+
+/* --- settling ------------------------------------------------------------- */
+
+void
+hb_spool_settle(const struct hb_spool_ref *ref)
+{
+	struct hb_spool_lane *lane = ref->lane;
+	struct hb_spool *spool = lane->spool;
+	struct hb_spool_share *share;
+
+	pthread_mutex_lock(&spool->lock);
+	share = hb_spool_lane_share(lane, ref->seq);
+	if (share != NULL && share->seg->header.first_seq <= ref->seq &&
+	    hb_spool_bits_remove(&spool->live, ref->seq)) {
+		hb_spool_lane_remove(lane, share, ref->len);
+		hb_spool_writer_expect(spool);
+	}
+	pthread_mutex_unlock(&spool->lock);
+}
+
+/* --- state ---------------------------------------------------------------- */
+
+static void
+log_state(const struct hb_spool *spool, enum hb_spool_state state,
+    const struct hb_error *err)
+{
+	static const char *const words[] = {
+	    [HB_SPOOL_OK] = "spool.well",
+	    [HB_SPOOL_FULL] = "spool.full",
+	    [HB_SPOOL_BROKEN] = "spool.broken",
+	};
+
+	hb_log(state == HB_SPOOL_OK ? HB_LOG_INFO : HB_LOG_ERROR, words[state],
+	    HB_F_STR("directory", spool->store.path),
+	    HB_F_STR("error", err != NULL ? err->text : NULL));
+}
+
+void
+hb_spool_set_state(struct hb_spool *spool, enum hb_spool_state state,
+    const struct hb_error *err)
+{
+	bool is_news;
+
+	pthread_mutex_lock(&spool->lock);
+	is_news = spool->state != state;
+	spool->state = state;
+	if (err != NULL)
+		memcpy(spool->why, err->text, sizeof(spool->why));
+	pthread_mutex_unlock(&spool->lock);
+	if (is_news)
+		log_state(spool, state, err);
+}
+
+void
+hb_spool_state_eased(struct hb_spool *spool)
+{
+	if (spool->state == HB_SPOOL_FULL &&
+	    hb_spool_store_has_room(&spool->store, HB_SPOOL_FOR_RECORDS))
+		hb_spool_set_state(spool, HB_SPOOL_OK, NULL);
+}
+
+void
+hb_spool_stats(struct hb_spool *spool, struct hb_spool_stats *stats)
+{
+	const struct hb_spool_store *store = &spool->store;
+
+	pthread_mutex_lock(&spool->lock);
+	*stats = (struct hb_spool_stats){.state = spool->state,
+	    .disk_bytes = store->used,
+	    .max_size = store->max_size,
+	    .segments = spool->segment_count,
+	    .pool = store->pool_count,
+	    .quarantined = store->quarantined,
+	    .lost = spool->lost,
+	    .groups = spool->groups};
+	if (spool->state != HB_SPOOL_OK)
+		memcpy(stats->why, spool->why, sizeof(stats->why));
+	for (const struct hb_spool_lane *lane = spool->lanes; lane != NULL;
+	     lane = lane->next_in_all) {
+		stats->records += lane->records;
+		stats->bytes += lane->bytes;
+	}
+	pthread_mutex_unlock(&spool->lock);
+}
