@@ -28,6 +28,8 @@ struct hb_budget_share {
 };
 
 void hb_budget_init(struct hb_budget *budget, uint64_t limit);
+/* The same for a small one apart from the process's: no gauge shows it. */
+void hb_budget_init_apart(struct hb_budget *budget, uint64_t limit);
 
 /* Before verification: counts against the quarter too. */
 bool hb_budget_take_unverified(struct hb_budget *budget, uint64_t bytes)

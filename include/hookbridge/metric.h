@@ -39,6 +39,20 @@ enum hb_metric_family {
 	HB_M_SINK_RECONNECTS,           /* sink */
 	HB_M_SINK_ERRORS,               /* sink, class */
 	HB_M_DEAD_LETTERS,              /* reason */
+	HB_M_DEAD_LETTERS_KEPT,         /* gauge: reason */
+	HB_M_DEAD_LETTER_BYTES,         /* gauge: reason */
+	HB_M_SPOOL_RECORDS,             /* gauge: sink */
+	HB_M_SPOOL_BYTES,               /* gauge: sink */
+	HB_M_SPOOL_CAPACITY,            /* gauge: sink */
+	HB_M_SPOOL_OLDEST,              /* gauge: sink */
+	HB_M_SPOOL_APPENDS,             /* no label */
+	HB_M_SPOOL_REPLAYED,            /* sink */
+	HB_M_SPOOL_SYNC_DURATION,       /* histogram */
+	HB_M_SPOOL_ERRORS,              /* no label */
+	HB_M_SPOOL_ORPHANED,            /* gauge */
+	HB_M_SPOOL_QUARANTINED,         /* gauge */
+	HB_M_CLAIMS,                    /* gauge */
+	HB_M_CLAIMS_BYTES,              /* gauge */
 	HB_M_DEDUP_ENTRIES,             /* gauge */
 	HB_M_DEDUP_HITS,                /* endpoint */
 	HB_M_DEDUP_EVICTIONS,           /* no label */
@@ -52,6 +66,9 @@ struct hb_metric; /* one series */
  * (up to 4). The strings are copied. */
 struct hb_metric *hb_metric_get(enum hb_metric_family family, const char *l1,
     const char *l2, const char *l3, const char *l4);
+
+/* A gauge that is never written, for what need not be seen. */
+struct hb_metric *hb_metric_unlisted(void);
 
 void hb_metric_add(struct hb_metric *m, int64_t n); /* counters: n >= 0 */
 static inline void

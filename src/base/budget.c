@@ -67,6 +67,15 @@ hb_budget_init(struct hb_budget *budget, uint64_t limit)
 	    (int64_t)limit);
 }
 
+void
+hb_budget_init_apart(struct hb_budget *budget, uint64_t limit)
+{
+	budget->limit = limit;
+	atomic_init(&budget->used, 0);
+	atomic_init(&budget->unverified, 0);
+	budget->metric_used = hb_metric_unlisted();
+}
+
 bool
 hb_budget_take_unverified(struct hb_budget *budget, uint64_t bytes)
 {

@@ -17,6 +17,7 @@ libhookbridge_a_SOURCES += \
 	%D%/loop.c \
 	%D%/mem.c \
 	%D%/metric.c \
+	%D%/tail.c \
 	%D%/tmpl.c \
 	include/hookbridge/arena.h \
 	include/hookbridge/backoff.h \
@@ -32,5 +33,6 @@ libhookbridge_a_SOURCES += \
 	include/hookbridge/mem.h \
 	include/hookbridge/metric.h \
 	include/hookbridge/span.h \
+	include/hookbridge/tail.h \
 	include/hookbridge/tmpl.h \
 	include/hookbridge/utf8.h

@@ -81,6 +81,34 @@ static const struct family families[HB_M_FAMILY_COUNT] = {
 	{"sink", "class"}},
     [HB_M_DEAD_LETTERS] = {"dead_letters_total",
 	"Events or deliveries set aside, by reason", COUNTER, {"reason"}},
+    [HB_M_DEAD_LETTERS_KEPT] = {"dead_letters", "Dead letters on disk", GAUGE,
+	{"reason"}},
+    [HB_M_DEAD_LETTER_BYTES] = {"dead_letter_bytes",
+	"Bytes of dead letters on disk", GAUGE, {"reason"}},
+    [HB_M_SPOOL_RECORDS] = {"spool_records",
+	"Deliveries on disk, not settled", GAUGE, {"sink"}},
+    [HB_M_SPOOL_BYTES] = {"spool_bytes", "Their bytes", GAUGE, {"sink"}},
+    [HB_M_SPOOL_CAPACITY] = {"spool_capacity_bytes",
+	"Most bytes that a sink's deliveries may hold", GAUGE, {"sink"}},
+    [HB_M_SPOOL_OLDEST] = {"spool_oldest_seconds",
+	"Age of the sink's oldest delivery on disk; 0: none", GAUGE,
+	{"sink"}},
+    [HB_M_SPOOL_APPENDS] = {"spool_appends_total",
+	"Records synced to disk", COUNTER, {NULL}},
+    [HB_M_SPOOL_REPLAYED] = {"spool_replayed_total",
+	"Deliveries from disk that were confirmed", COUNTER, {"sink"}},
+    [HB_M_SPOOL_SYNC_DURATION] = {"spool_sync_duration_seconds",
+	"Writing and syncing one group of records", HISTOGRAM, {NULL}},
+    [HB_M_SPOOL_ERRORS] = {"spool_errors_total",
+	"Writes, syncs and other file operations that failed", COUNTER,
+	{NULL}},
+    [HB_M_SPOOL_ORPHANED] = {"spool_orphaned_records",
+	"Deliveries on disk whose destination is no longer configured", GAUGE,
+	{NULL}},
+    [HB_M_SPOOL_QUARANTINED] = {"spool_quarantined_segments",
+	"Damaged files that were set aside", GAUGE, {NULL}},
+    [HB_M_CLAIMS] = {"claims", "Bodies kept for claim checks", GAUGE, {NULL}},
+    [HB_M_CLAIMS_BYTES] = {"claims_bytes", "Their bytes", GAUGE, {NULL}},
     [HB_M_DEDUP_ENTRIES] = {"dedup_entries",
 	"Identities remembered or under way", GAUGE, {NULL}},
     [HB_M_DEDUP_HITS] = {"dedup_hits_total", "Repeated webhooks", COUNTER,
@@ -166,6 +194,14 @@ hb_metric_get(enum hb_metric_family family, const char *l1, const char *l2,
 	}
 	pthread_mutex_unlock(&lock);
 	return m;
+}
+
+struct hb_metric *
+hb_metric_unlisted(void)
+{
+	static struct hb_metric unlisted;
+
+	return &unlisted;
 }
 
 void

@@ -190,6 +190,13 @@ test_every_family(void **state)
 	    [HB_M_SINK_RECONNECTS] = 1,
 	    [HB_M_SINK_ERRORS] = 2,
 	    [HB_M_DEAD_LETTERS] = 1,
+	    [HB_M_DEAD_LETTERS_KEPT] = 1,
+	    [HB_M_DEAD_LETTER_BYTES] = 1,
+	    [HB_M_SPOOL_RECORDS] = 1,
+	    [HB_M_SPOOL_BYTES] = 1,
+	    [HB_M_SPOOL_CAPACITY] = 1,
+	    [HB_M_SPOOL_OLDEST] = 1,
+	    [HB_M_SPOOL_REPLAYED] = 1,
 	    [HB_M_DEDUP_HITS] = 1,
 	    [HB_M_LOG_SUPPRESSED] = 1};
 	char *text;
