@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <netinet/in.h>
+#include <sys/types.h>
 
 #include "hookbridge/cfg.h"
 #include "hookbridge/error.h"
@@ -43,6 +44,8 @@ struct hb_http_head {
  * *count (may be NULL) is how many there are. */
 struct hb_span hb_http_header(const struct hb_http_head *head,
     struct hb_span name, size_t *count);
+/* A Content-Type without its parameters. */
+struct hb_span hb_http_bare_type(struct hb_span type);
 
 /* --- requests that are there as a whole, without a server: offline.c ------ */
 
@@ -81,7 +84,8 @@ struct hb_http_request {
 
 struct hb_http_reply {
 	int code;
-	struct hb_span body;      /* application/json, copied */
+	struct hb_span body;      /* copied */
+	const char *media_type;   /* NULL: application/json */
 	unsigned retry_after_s;   /* 0: none */
 	const char *allow;        /* for 405 */
 	const char *challenge;    /* WWW-Authenticate, for 401 */
@@ -116,11 +120,21 @@ struct hb_http_handler {
 	/* Release req->user here, and reply to nothing. req is freed after this
 	 * returns. */
 	void (*on_done)(void *arg, const struct hb_http_done *done);
+
+	/* Of answers in pieces; NULL where there are none. Neither is called
+	 * from inside the functions below. */
+	/* The socket has taken all that had to wait. */
+	void (*on_drained)(void *arg, struct hb_http_request *req);
+	/* The peer is gone, or takes nothing any more: end the answer. */
+	void (*on_left)(void *arg, struct hb_http_request *req);
 };
 
 /* Lets a body of at most limit bytes in. What stands against it (413, 411, no
  * memory) is answered once on_head has returned. */
 void hb_http_accept_body(struct hb_http_request *req, uint64_t limit);
+/* The same for a request that need not have a body: one without any length has
+ * an empty one (RFC 9112, 6.3). */
+void hb_http_accept_optional_body(struct hb_http_request *req, uint64_t limit);
 /* Answers and ends the request, on its loop. The answer is sent, then on_done
  * is called, before this returns. */
 void hb_http_reply(struct hb_http_request *req,
@@ -130,6 +144,31 @@ void hb_http_reply(struct hb_http_request *req,
 void hb_http_vouch(struct hb_http_request *req);
 /* The body's memory becomes the caller's, who frees it with free(). */
 char *hb_http_take_body(struct hb_http_request *req);
+/* Who connected, as the kernel knows it: of Unix sockets only, and while the
+ * connection is there. */
+bool hb_http_peer_uid(const struct hb_http_request *req, uid_t *uid);
+
+/* --- answers in pieces: pieces.c ------------------------------------------ */
+
+/* For a body whose length is not known yet, or that lasts: begin once, from
+ * on_body on, instead of hb_http_reply(); then pieces; then end or cut. The
+ * body is chunked, for HTTP/1.0 it lasts until the close; the connection ends
+ * with it in any case. What the socket does not take is kept, without a limit:
+ * whoever writes looks at the backlog. */
+
+/* reply->body is the first piece. False: the peer is gone. The answer has to be
+ * ended all the same. */
+bool hb_http_begin(struct hb_http_request *req,
+    const struct hb_http_reply *reply);
+/* Copied. False as above. */
+bool hb_http_piece(struct hb_http_request *req, struct hb_span piece);
+/* Bytes that the socket has not taken yet. */
+size_t hb_http_backlog(const struct hb_http_request *req);
+/* The answer is complete; on_done is called before this returns. */
+void hb_http_end(struct hb_http_request *req);
+/* It never will be: the connection closes at once, so that the peer can tell.
+ * on_done as above, lost. */
+void hb_http_cut(struct hb_http_request *req);
 
 /* --- servers -------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
 /* answer.c - status lines, fields, and the server's own short bodies
  *
  * Nothing of a request is reflected. Content-Length is always there, so that a
- * kept connection never depends on anything else. */
+ * kept connection never depends on anything else; but for answers in pieces,
+ * which are the last of their connection. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -139,8 +140,8 @@ put_number(struct writer *w, struct hb_span name, uint64_t value)
 
 size_t
 hb_http_answer_head(struct hb_http_server *server,
-    const struct hb_http_reply *reply, const char *connection,
-    char out[HB_HTTP_ANSWER_MAX])
+    const struct hb_http_reply *reply, enum hb_http_framing framing,
+    const char *connection, char out[HB_HTTP_ANSWER_MAX])
 {
 	struct writer w = {out, 0};
 
@@ -148,8 +149,14 @@ hb_http_answer_head(struct hb_http_server *server,
 	put(&w, answer_of(reply->code)->line);
 	put(&w, HB_SPAN("\r\nDate: "));
 	put(&w, date(server));
-	put(&w, HB_SPAN("\r\nContent-Type: application/json"));
-	put_number(&w, HB_SPAN("\r\nContent-Length: "), reply->body.len);
+	if (reply->media_type == NULL)
+		put(&w, HB_SPAN("\r\nContent-Type: application/json"));
+	put_field(&w, HB_SPAN("\r\nContent-Type: "), reply->media_type);
+	if (framing == HB_HTTP_BY_LENGTH)
+		put_number(
+		    &w, HB_SPAN("\r\nContent-Length: "), reply->body.len);
+	else if (framing == HB_HTTP_CHUNKED)
+		put(&w, HB_SPAN("\r\nTransfer-Encoding: chunked"));
 	if (reply->retry_after_s > 0)
 		put_number(
 		    &w, HB_SPAN("\r\nRetry-After: "), reply->retry_after_s);

@@ -312,12 +312,23 @@ say_continue(struct conn *conn)
 	return hb_stream_writev(conn->stream, &iov, 1) == (ssize_t)iov.iov_len;
 }
 
+/* What stands against this request's body. */
+static struct hb_http_fault
+obstacle_of(const struct request *req)
+{
+	const struct hb_http_head *head = &req->pub.head;
+
+	if (req->optional && !head->has_length && !head->chunked)
+		return (struct hb_http_fault){0, NULL};
+	return hb_http_body_obstacle(head, req->limit);
+}
+
 void
 hb_http_body_begin(struct conn *conn)
 {
 	struct request *req = conn->req;
 	const struct hb_http_head *head = &req->pub.head;
-	struct hb_http_fault fault = hb_http_body_obstacle(head, req->limit);
+	struct hb_http_fault fault = obstacle_of(req);
 
 	if (fault.code != 0) {
 		hb_http_conn_refuse(conn, fault.code, fault.reason);

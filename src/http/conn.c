@@ -14,6 +14,9 @@
  *            ▼                              ▼
  *           DEAD ◄─────────────────────── LINGER
  *
+ * Or, from HANDLER, an answer in pieces (pieces.c): PIECES, then WRITE or
+ * LINGER as the last of them was sent or not, or DEAD when the peer has left.
+ *
  * LINGER: FIN is sent, and what still comes is thrown away for a while. Had we
  * just closed, unread bytes would make the kernel send a reset, which may
  * overtake the answer.
@@ -142,6 +145,7 @@ static void
 rest(struct conn *conn)
 {
 	struct hb_http_server *server = conn->server;
+	bool unsent;
 
 	if (!keep(conn)) {
 		if (conn->state == CONN_HEAD) {
@@ -163,6 +167,11 @@ rest(struct conn *conn)
 		break;
 	case CONN_HANDLER:
 		wait_in(conn, NULL);
+		return;
+	case CONN_PIECES: /* reading tells that the peer is gone */
+		unsent = conn->out_len > conn->out_pos;
+		wait_in(conn, unsent ? &server->pieces : NULL);
+		hb_stream_want(conn->stream, true, unsent);
 		return;
 	case CONN_WRITE:
 		wait_in(conn, &server->write);
@@ -198,6 +207,8 @@ abandon(struct conn *conn)
 	req->conn = NULL;
 	if (!req->delivered)
 		hb_http_request_end(req, 499, NULL, true);
+	else if (req->in_pieces && !req->inside)
+		conn->server->handler->on_left(conn->server->arg, &req->pub);
 }
 
 void
@@ -360,6 +371,7 @@ on_readable(void *arg)
 		hb_http_body_read(conn);
 		hb_http_conn_serve(conn);
 		return;
+	case CONN_PIECES: /* what may come is no request: this is the last */
 	case CONN_LINGER:
 		read_linger(conn);
 		return;

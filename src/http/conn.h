@@ -10,6 +10,7 @@ enum conn_state {
 	CONN_HEAD,    /* waits for a head, or has a part of it */
 	CONN_BODY,    /* the body comes in */
 	CONN_HANDLER, /* the request is at the handler */
+	CONN_PIECES,  /* the handler answers piece by piece */
 	CONN_WRITE,   /* the socket does not take all of the answer yet */
 	CONN_LINGER,  /* FIN is sent: what still comes is thrown away */
 	CONN_DEAD     /* unlinked; freed by whoever holds it busy */
@@ -35,8 +36,10 @@ struct conn {
 	char *kept;
 	size_t kept_size; /* paid for as unverified */
 
-	char *out; /* the rest of an answer, in CONN_WRITE */
+	/* What the socket did not take, in CONN_PIECES and CONN_WRITE. */
+	char *out;
 	size_t out_len, out_pos;
+	size_t out_size; /* of pieces */
 
 	struct in6_addr peer;
 	char peer_text[48];
@@ -49,7 +52,13 @@ struct request {
 	uint64_t head_len;
 	size_t size;	  /* this allocation: paid for together with the body */
 	bool accepted;	  /* the handler lets the body in */
+	bool optional;	  /* or none */
 	bool delivered;	  /* it is the handler's, by on_body */
+	bool in_pieces;	  /* so it is answered; what follows is of that */
+	bool framed;	  /* in chunks */
+	bool mute;	  /* without a body: HEAD */
+	bool inside;	  /* a call of the handler's: it needs no callback */
+	int code;	  /* of the answer */
 	uint64_t limit;	  /* of the body */
 	size_t body_size; /* allocated */
 	size_t body_paid; /* of it */
@@ -71,7 +80,8 @@ void hb_http_conn_kill(struct conn *conn);
 void hb_http_conn_evict(struct conn *conn, const char *reason);
 /* Closes it if it is idle; a request that has reached us is still served. */
 void hb_http_conn_drain(struct conn *conn);
-/* Does what can be done with the input, one request after the other. */
+/* Does what can be done with the input, one request after the other; then
+ * waits for what the state waits for. */
 void hb_http_conn_serve(struct conn *conn);
 /* The answer is on its way as a whole: the next request, or the end. */
 void hb_http_conn_next(struct conn *conn);
@@ -87,6 +97,9 @@ void hb_http_conn_on_writable(void *arg);
 void hb_http_conn_refuse(struct conn *conn, int code, const char *reason);
 void hb_http_conn_refuse_malformed(
     struct conn *conn, const struct hb_http_fault *fault);
+
+/* pieces.c */
+void hb_http_pieces_on_writable(struct conn *conn);
 
 /* request.c */
 /* Makes a request of the complete head that the input begins with, and asks

@@ -12,6 +12,7 @@ libhookbridge_a_SOURCES += \
 	%D%/offline.c \
 	%D%/parse.c \
 	%D%/parse.h \
+	%D%/pieces.c \
 	%D%/reply.c \
 	%D%/request.c \
 	%D%/server.c \

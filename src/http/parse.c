@@ -274,6 +274,16 @@ trim(struct hb_span s)
 	return s;
 }
 
+struct hb_span
+hb_http_bare_type(struct hb_span type)
+{
+	const char *semicolon = memchr(type.ptr, ';', type.len);
+
+	if (semicolon != NULL)
+		type.len = (size_t)(semicolon - type.ptr);
+	return trim(type);
+}
+
 /* A line that begins with white space continues the one before it: obsolete,
  * and refused, since its name is no token. */
 static bool

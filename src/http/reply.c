@@ -38,6 +38,7 @@ send_answer(struct conn *conn, const struct hb_http_reply *reply,
 	ssize_t n;
 
 	iov[0].iov_len = hb_http_answer_head(conn->server, reply,
+	    HB_HTTP_BY_LENGTH,
 	    conn->closing ? "close"
 	    : keep_http10 ? "keep-alive"
 			  : NULL,
@@ -62,8 +63,13 @@ hb_http_conn_on_writable(void *arg)
 	struct conn *conn = arg;
 	struct iovec iov = {
 	    conn->out + conn->out_pos, conn->out_len - conn->out_pos};
-	ssize_t n = hb_stream_writev(conn->stream, &iov, 1);
+	ssize_t n;
 
+	if (conn->state == CONN_PIECES) {
+		hb_http_pieces_on_writable(conn);
+		return;
+	}
+	n = hb_stream_writev(conn->stream, &iov, 1);
 	if (n == HB_STREAM_AGAIN)
 		return;
 	if (n == HB_STREAM_ERROR) {

@@ -5,11 +5,12 @@
  *                    └─ reply ─► end
  *
  * One allocation holds the request, its header table and its head's text. Who
- * owns it says http.h: we, until on_body; then the handler, until its reply,
- * even if the connection is gone by then (conn == NULL). In that time the
- * request holds a reference on the server. */
+ * owns it says http.h: we, until on_body; then the handler, until its reply or
+ * the end of its pieces (pieces.c), even if the connection is gone by then
+ * (conn == NULL). In that time the request holds a reference on the server. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "conn.h"
 #include "hookbridge/budget.h"
@@ -97,6 +98,13 @@ hb_http_accept_body(struct hb_http_request *pub, uint64_t limit)
 }
 
 void
+hb_http_accept_optional_body(struct hb_http_request *pub, uint64_t limit)
+{
+	hb_http_accept_body(pub, limit);
+	request_of(pub)->optional = true;
+}
+
+void
 hb_http_vouch(struct hb_http_request *pub)
 {
 	struct request *req = request_of(pub);
@@ -112,6 +120,22 @@ hb_http_take_body(struct hb_http_request *pub)
 
 	pub->body = NULL;
 	return body;
+}
+
+bool
+hb_http_peer_uid(const struct hb_http_request *pub, uid_t *uid)
+{
+	const struct conn *conn =
+	    hb_container_of(pub, const struct request, pub)->conn;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (conn == NULL || !IN6_IS_ADDR_UNSPECIFIED(&pub->peer) ||
+	    getsockopt(hb_stream_fd(conn->stream), SOL_SOCKET, SO_PEERCRED,
+		&cred, &len) != 0)
+		return false;
+	*uid = cred.uid;
+	return true;
 }
 
 /* --- ending --------------------------------------------------------------- */

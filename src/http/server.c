@@ -282,6 +282,8 @@ init_deadlines(struct hb_http_server *server)
 	    hb_http_conn_on_head_due);
 	hb_deadlines_init(
 	    &server->body, loop, server->pace_ms, hb_http_conn_on_body_due);
+	hb_deadlines_init(&server->pieces, loop, HB_HTTP_PIECES_MS,
+	    hb_http_conn_on_write_due);
 	hb_deadlines_init(
 	    &server->write, loop, HB_HTTP_WRITE_MS, hb_http_conn_on_write_due);
 	hb_deadlines_init(&server->linger, loop, conf->linger_timeout_ms,
@@ -380,6 +382,7 @@ hb_http_server_free(struct hb_http_server *server)
 	hb_deadlines_fini(&server->idle);
 	hb_deadlines_fini(&server->head);
 	hb_deadlines_fini(&server->body);
+	hb_deadlines_fini(&server->pieces);
 	hb_deadlines_fini(&server->write);
 	hb_deadlines_fini(&server->linger);
 	hb_http_server_unref(server);

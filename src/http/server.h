@@ -12,6 +12,8 @@
 #include "parse.h"
 
 #define HB_HTTP_WRITE_MS 10000
+/* An answer in pieces may go to somebody who reads it on a screen. */
+#define HB_HTTP_PIECES_MS 60000
 /* The most that is read at once: most webhooks as a whole, and the most that
  * is kept of what is pipelined behind a request. */
 #define HB_HTTP_READ_SIZE ((size_t)16 * 1024)
@@ -67,7 +69,7 @@ struct hb_http_server {
 	_Atomic size_t conn_count; /* read by other threads */
 
 	/* By when a connection must have moved on. */
-	struct hb_deadlines idle, head, body, write, linger;
+	struct hb_deadlines idle, head, body, pieces, write, linger;
 	uint64_t pace_ms; /* the body's */
 
 	/* Bytes are read here first; a connection keeps only what it needs. */
@@ -83,9 +85,14 @@ void hb_http_server_unref(struct hb_http_server *server);
 /* answer.c: writes an answer's head, returns its length. connection: the value
  * of that field, or NULL. */
 #define HB_HTTP_ANSWER_MAX 512
+enum hb_http_framing {
+	HB_HTTP_BY_LENGTH,
+	HB_HTTP_CHUNKED,
+	HB_HTTP_UNTIL_CLOSE
+};
 size_t hb_http_answer_head(struct hb_http_server *server,
-    const struct hb_http_reply *reply, const char *connection,
-    char out[HB_HTTP_ANSWER_MAX]);
+    const struct hb_http_reply *reply, enum hb_http_framing framing,
+    const char *connection, char out[HB_HTTP_ANSWER_MAX]);
 /* The server's own answers: 4xx and 5xx, closing. */
 struct hb_http_reply hb_http_answer_fault(int code);
 

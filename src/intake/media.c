@@ -5,27 +5,13 @@
  * readers each could take another. */
 #include "parts.h"
 
-/* Without its parameters. */
-static struct hb_span
-bare_type(struct hb_span type)
-{
-	const char *semicolon = memchr(type.ptr, ';', type.len);
-
-	if (semicolon != NULL)
-		type.len = (size_t)(semicolon - type.ptr);
-	while (type.len > 0 && (type.ptr[type.len - 1] == ' ' ||
-	    type.ptr[type.len - 1] == '\t'))
-		type.len--;
-	return type;
-}
-
 /* application/json or anything+json. */
 static bool
 is_json(struct hb_span type)
 {
 	struct hb_span suffix = HB_SPAN("+json");
 
-	type = bare_type(type);
+	type = hb_http_bare_type(type);
 	return hb_span_eq_nocase(type, HB_SPAN("application/json")) ||
 	    (type.len > suffix.len && hb_span_eq_nocase(
 		hb_span_skip(type, type.len - suffix.len), suffix));

@@ -64,6 +64,8 @@ on_head(void *arg, struct hb_http_request *req)
 	else if (path_is(req, "/echo") || path_is(req, "/hold") ||
 		 path_is(req, "/big") || path_is(req, "/soon/401"))
 		hb_http_accept_body(req, BODY_LIMIT);
+	else if (path_is(req, "/pieces"))
+		hb_http_accept_optional_body(req, BODY_LIMIT);
 	else if (path_is(req, "/vast"))
 		hb_http_accept_body(req, UINT64_MAX);
 	else
@@ -103,6 +105,10 @@ on_body(void *arg, struct hb_http_request *req)
 		site->held[site->held_count++] = req;
 		return;
 	}
+	if (path_is(req, "/pieces")) {
+		site->pieces = req;
+		return;
+	}
 	assert_int_equal(seen->len, req->body_len);
 	if (seen->len > 0)
 		assert_memory_equal(seen->data, req->body, seen->len);
@@ -133,11 +139,35 @@ on_done(void *arg, const struct hb_http_done *done)
 	    done->peer_text);
 }
 
+static void
+on_drained(void *arg, struct hb_http_request *req)
+{
+	struct site *site = arg;
+
+	assert_ptr_equal(req, site->pieces);
+	assert_int_equal(hb_http_backlog(req), 0);
+	site->drained++;
+}
+
+static void
+on_left(void *arg, struct hb_http_request *req)
+{
+	struct site *site = arg;
+
+	assert_ptr_equal(req, site->pieces);
+	assert_false(hb_http_piece(req, HB_SPAN("too late")));
+	site->left++;
+	site->pieces = NULL;
+	hb_http_end(req);
+}
+
 const struct hb_http_handler site_handler = {
     .on_head = on_head,
     .on_data = on_data,
     .on_body = on_body,
     .on_done = on_done,
+    .on_drained = on_drained,
+    .on_left = on_left,
 };
 
 /* Answers the request held longest. */

@@ -10,6 +10,7 @@
  *   /soon/401  lets the body in, answers at its first piece
  *   /vast      lets any body in
  *   /big       like /echo, with a reply that fills any socket
+ *   /pieces    lets a body in, or none, and leaves the answer to the test
  * site_close() checks the books: as many requests done as begun, no byte of
  * the budget held, no connection counted. */
 #ifndef HB_TESTS_HTTP_SITE_H
@@ -61,6 +62,8 @@ struct site {
 	unsigned begun, delivered, done;
 	struct hb_http_request *held[64];
 	size_t held_count;
+	struct hb_http_request *pieces; /* to be answered in pieces */
+	unsigned drained, left;         /* of those */
 	int last_code;
 	bool last_lost;
 	char last_reason[32];
