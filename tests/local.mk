@@ -13,5 +13,6 @@ include %D%/unit/local.mk
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
+include %D%/shim/local.mk
 include %D%/bench/local.mk
 include %D%/fuzz/local.mk

@@ -13,9 +13,12 @@
  *            thread at a time. One thread of the spool's own writes and syncs.
  * Blocks:    hb_spool_open(), _close(), _verify() and a cursor read the disk;
  *            nothing else does.
- * Fails:     HB_E_RESOURCE when the budget or the disk is full, HB_E_IO when
- *            the disk refuses, HB_E_DEAD when a record is longer than a segment
- *            can hold, HB_E_CONFIG when the directory cannot be used. */
+ * Fails:     HB_E_RESOURCE when the budget or the disk is full (also a quota,
+ *            or a limit on the size of files: the process has to ignore or
+ *            block SIGXFSZ), HB_E_IO when the disk refuses, HB_E_DEAD when a
+ *            record is longer than a segment can hold, HB_E_CONFIG when the
+ *            directory cannot be used. What the disk refused is tried again:
+ *            by the next append, or after some seconds by itself. */
 #ifndef HOOKBRIDGE_SPOOL_H
 #define HOOKBRIDGE_SPOOL_H
 
@@ -61,6 +64,8 @@ struct hb_spool_lane_stats {
 	/* When the oldest was appended, or somewhat before: among records of
 	 * one segment only the first one's time is known. 0: no records. */
 	int64_t oldest_ms;
+	/* Of those that could not be read, and are settled therefore. */
+	uint64_t lost, lost_bytes;
 };
 void hb_spool_lane_stats(
     struct hb_spool_lane *lane, struct hb_spool_lane_stats *stats);
@@ -93,8 +98,9 @@ struct hb_spool_append {
 };
 void hb_spool_append(struct hb_spool_append *append);
 
-/* The record shall not come back. A second time changes nothing. */
-void hb_spool_settle(const struct hb_spool_ref *ref);
+/* The record shall not come back. False: it was settled already. */
+bool hb_spool_settle(const struct hb_spool_ref *ref);
+bool hb_spool_is_settled(const struct hb_spool_ref *ref);
 
 /* --- reading -------------------------------------------------------------- */
 
@@ -111,7 +117,8 @@ struct hb_spool_record {
 enum hb_spool_next {
 	HB_SPOOL_RECORD,
 	HB_SPOOL_END,  /* of what is there now */
-	HB_SPOOL_LATER /* err: it may be read later (no descriptor is free) */
+	HB_SPOOL_LATER /* err: it may be read later (no descriptor is free, or
+			* the disk refuses, which ends after some attempts) */
 };
 
 /* on_more(arg) is run on the loop once, when a lane whose end was reached has
@@ -124,6 +131,8 @@ enum hb_spool_next hb_spool_cursor_next(struct hb_spool_cursor *cursor,
     struct hb_spool_record *record, struct hb_error *err);
 /* To the oldest one that is not settled. */
 void hb_spool_cursor_rewind(struct hb_spool_cursor *cursor);
+/* To the oldest of those from seq on. */
+void hb_spool_cursor_seek(struct hb_spool_cursor *cursor, uint64_t seq);
 
 /* --- state ---------------------------------------------------------------- */
 

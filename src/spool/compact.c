@@ -13,6 +13,7 @@
  * The writer goes on with its groups between the steps. Until the swap the
  * copy counts for nothing, whatever happens. Records that are settled while
  * they are copied are left out at the swap. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ struct hb_spool_compaction {
 	size_t source_count;
 	size_t source; /* which is being copied, up to its entry at */
 	size_t at;
+	/* Its lanes' numbers in the copy, one more each; 0: not yet known. */
+	uint32_t *numbers;
 	int fd;
 	struct hb_spool_output out;
 	struct hb_spool_buf buf;
@@ -123,6 +126,7 @@ compaction_free(struct hb_spool *spool, struct hb_spool_compaction *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	hb_spool_buf_fini(&c->buf);
+	free(c->numbers);
 	free(c->sources);
 	free(c);
 	spool->compaction = NULL;
@@ -152,7 +156,7 @@ fail(struct hb_spool *spool, const struct hb_error *err)
 {
 	hb_log_limited(HB_LOG_WARNING, "spool.error",
 	    HB_F_STR("directory", spool->store.path),
-	    HB_F_STR("doing", "compacting"), HB_F_STR("error", err->text));
+	    HB_F_STR("error", err->text));
 	hb_spool_compact_abort(spool);
 }
 
@@ -216,9 +220,9 @@ put_record(struct hb_spool_compaction *c, struct hb_spool_head *head,
 	hb_spool_head_put(head, key, out);
 }
 
-/* The lane's number in the new segment. */
+/* The lane's number in the new segment, where it is told its name. */
 static uint32_t
-lane_number(struct hb_spool_compaction *c, struct hb_spool_lane *lane)
+number_lane(struct hb_spool_compaction *c, struct hb_spool_lane *lane)
 {
 	struct hb_spool_segment *seg = c->out.seg;
 	struct hb_spool_head head = {.type = HB_SPOOL_LANE,
@@ -233,7 +237,18 @@ lane_number(struct hb_spool_compaction *c, struct hb_spool_lane *lane)
 	return head.lane;
 }
 
-static void
+/* Looked for once in each source. */
+static uint32_t
+lane_number(struct hb_spool_compaction *c, uint32_t number)
+{
+	if (c->numbers[number] == 0)
+		c->numbers[number] =
+		    number_lane(c, c->sources[c->source]->lanes[number]) + 1;
+	return c->numbers[number] - 1;
+}
+
+/* False: the disk refuses, perhaps for now. */
+static bool
 copy_record(struct hb_spool *spool, struct hb_spool_compaction *c,
     const struct hb_spool_entry *entry)
 {
@@ -243,15 +258,18 @@ copy_record(struct hb_spool *spool, struct hb_spool_compaction *c,
 	char *bytes;
 
 	if (!hb_spool_read_record(c->fd, source, entry, &head, &bytes)) {
+		if (errno != EBADMSG)
+			return false;
 		hb_spool_lose(spool, source, entry);
-		return;
+		return true;
 	}
-	copy.lane = lane_number(c, source->lanes[entry->lane]);
+	copy.lane = lane_number(c, entry->lane);
 	copy.offset = c->out.end + c->buf.len;
 	head.lane = copy.lane;
 	put_record(c, &head, bytes);
 	hb_spool_segment_add_entry(c->out.seg, &copy);
 	free(bytes);
+	return true;
 }
 
 static bool
@@ -265,7 +283,8 @@ is_live(struct hb_spool *spool, uint64_t seq)
 	return live;
 }
 
-/* Copies what lives of some entries; 0: the source has no more. */
+/* Copies what lives of some entries; 0: the source has no more; -1: it cannot
+ * be read. */
 static ssize_t
 copy_some(struct hb_spool *spool, struct hb_spool_compaction *c)
 {
@@ -274,8 +293,9 @@ copy_some(struct hb_spool *spool, struct hb_spool_compaction *c)
 	    c->sources[c->source], c->at, entries, HB_COUNT(entries));
 
 	for (ssize_t i = 0; i < n; i++)
-		if (is_live(spool, entries[i].seq))
-			copy_record(spool, c, &entries[i]);
+		if (is_live(spool, entries[i].seq) &&
+		    !copy_record(spool, c, &entries[i]))
+			return -1;
 	if (n > 0)
 		c->at += (size_t)n;
 	return n;
@@ -285,11 +305,15 @@ static bool
 next_source(struct hb_spool *spool, struct hb_spool_compaction *c,
     struct hb_error *err)
 {
+	const struct hb_spool_segment *source = c->sources[c->source];
+
 	if (c->fd >= 0)
 		return true;
+	free(c->numbers);
+	c->numbers = hb_xcalloc(source->lane_count + 1, sizeof(*c->numbers));
 	c->at = 0;
-	c->fd = hb_spool_store_read(&spool->store,
-	    c->sources[c->source]->header.number, NULL, err);
+	c->fd = hb_spool_store_read(
+	    &spool->store, source->header.number, NULL, err);
 	return c->fd >= 0;
 }
 
@@ -306,7 +330,8 @@ copy(struct hb_spool *spool, struct hb_spool_compaction *c,
 		n = copy_some(spool, c);
 	while (n > 0 && c->buf.len < STEP_SIZE);
 	if (n < 0)
-		return hb_fail(err, HB_E_IO, "an index cannot be read");
+		return hb_spool_store_fail(&spool->store, err,
+		    "reading a segment to compact it", spool->store.path);
 	if (n == 0) {
 		close(c->fd);
 		c->fd = -1;

@@ -5,14 +5,25 @@
  * it is in by number, as segments come and go between two calls. For each
  * record it asks the lane which segment is next, pins it, goes through a window
  * of its index and reads the one record; only then may the segment change
- * again. So it holds one window and one descriptor, whatever the backlog. */
+ * again. So it holds one window and a share in one descriptor, whatever the
+ * backlog.
+ *
+ * With many lanes most of an index is others'. The lock is taken once for a
+ * window of it, of which only the lane's own records are kept: hundreds of
+ * cursors do not hold up who appends. Whether a record has been settled since
+ * is asked again when its turn comes.
+ *
+ * A disk may refuse to read for a while: a record is given up only after some
+ * attempts, which the caller makes when he likes. */
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "hookbridge/mem.h"
 #include "parts.h"
 
 #define WINDOW 256 /* entries */
+#define ATTEMPTS 5 /* to read a record that the disk refuses */
 
 struct hb_spool_cursor {
 	struct hb_spool_lane *lane;
@@ -26,10 +37,11 @@ struct hb_spool_cursor {
 
 	uint64_t seq;	 /* what was before is done */
 	uint64_t number; /* of the segment; the rest is about it */
-	int fd;
-	size_t at; /* the window's first entry */
+	struct hb_spool_file *file;
+	size_t at; /* the first entry behind the window */
 	size_t place, count;
 	bool is_unreadable; /* the next window */
+	unsigned attempts;  /* to read the record at place */
 	struct hb_spool_entry window[WINDOW];
 };
 
@@ -58,7 +70,6 @@ hb_spool_cursor_new(struct hb_spool_lane *lane, struct hb_loop *loop,
 	cursor->on_more = on_more;
 	cursor->arg = arg;
 	cursor->task.run = on_task;
-	cursor->fd = -1;
 	pthread_mutex_lock(&lane->spool->lock);
 	cursor->next_in_lane = lane->cursors;
 	lane->cursors = cursor;
@@ -74,8 +85,7 @@ hb_spool_cursor_free(struct hb_spool_cursor *cursor)
 
 	if (cursor == NULL)
 		return;
-	if (cursor->fd >= 0)
-		close(cursor->fd);
+	hb_spool_file_put(cursor->lane->spool, cursor->file);
 	pthread_mutex_lock(&cursor->lane->spool->lock);
 	link = &cursor->lane->cursors;
 	while (*link != cursor)
@@ -140,9 +150,8 @@ unpin(struct hb_spool *spool, struct hb_spool_segment *seg)
 static void
 close_file(struct hb_spool_cursor *cursor)
 {
-	if (cursor->fd >= 0)
-		close(cursor->fd);
-	cursor->fd = -1;
+	hb_spool_file_put(cursor->lane->spool, cursor->file);
+	cursor->file = NULL;
 }
 
 static void
@@ -151,19 +160,19 @@ leave(struct hb_spool_cursor *cursor)
 	close_file(cursor);
 	cursor->number = 0;
 	cursor->at = cursor->place = cursor->count = 0;
+	cursor->attempts = 0;
 }
 
 static bool
-enter(struct hb_spool_cursor *cursor, const struct hb_spool_segment *seg,
+enter(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg,
     struct hb_error *err)
 {
 	if (cursor->number != seg->header.number)
 		leave(cursor);
-	else if (cursor->fd >= 0)
+	else if (cursor->file != NULL)
 		return true;
-	cursor->fd = hb_spool_store_read(&cursor->lane->spool->store,
-	    seg->header.number, NULL, err);
-	if (cursor->fd < 0)
+	cursor->file = hb_spool_file_get(cursor->lane->spool, seg, err);
+	if (cursor->file == NULL)
 		return false;
 	cursor->number = seg->header.number;
 	return true;
@@ -171,88 +180,134 @@ enter(struct hb_spool_cursor *cursor, const struct hb_spool_segment *seg,
 
 /* --- records -------------------------------------------------------------- */
 
-/* Whether the entry is one of the lane's that is not settled. */
-static bool
-is_wanted(const struct hb_spool_cursor *cursor,
-    const struct hb_spool_segment *seg, const struct hb_spool_entry *entry)
+/* Of the entries that were read into the window the lane's own stay, unless
+ * they are settled. */
+static void
+keep_wanted(struct hb_spool_cursor *cursor,
+    const struct hb_spool_segment *seg, size_t count)
 {
 	struct hb_spool *spool = cursor->lane->spool;
-	bool wanted;
 
-	if (entry->seq < cursor->seq)
-		return false;
 	pthread_mutex_lock(&spool->lock);
-	wanted = seg->lanes[entry->lane] == cursor->lane &&
-		 hb_spool_bits_has(&spool->live, entry->seq);
+	for (size_t i = 0; i < count; i++) {
+		const struct hb_spool_entry *entry = &cursor->window[i];
+
+		if (entry->seq >= cursor->seq &&
+		    seg->lanes[entry->lane] == cursor->lane &&
+		    hb_spool_bits_has(&spool->live, entry->seq))
+			cursor->window[cursor->count++] = *entry;
+	}
 	pthread_mutex_unlock(&spool->lock);
-	return wanted;
 }
 
-/* Fills the window; false: there is no more in the segment now, or it cannot
- * be read. */
+/* Goes on to the next part of the index; false: there is no more in the segment
+ * now, or it cannot be read. */
 static bool
 advance(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg)
 {
-	ssize_t n = hb_spool_read_entries(cursor->lane->spool, cursor->fd, seg,
-	    cursor->at + cursor->count, cursor->window, WINDOW);
+	ssize_t n = hb_spool_read_entries(cursor->lane->spool,
+	    cursor->file->fd, seg, cursor->at, cursor->window, WINDOW);
 
 	cursor->is_unreadable = n < 0;
-	cursor->at += cursor->count;
-	cursor->place = 0;
-	cursor->count = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	cursor->place = cursor->count = 0;
+	if (n <= 0)
+		return false;
+	cursor->at += (size_t)n;
+	keep_wanted(cursor, seg, (size_t)n);
+	return true;
 }
 
-/* The next entry that is wanted, or NULL. */
+static bool
+is_live(struct hb_spool *spool, uint64_t seq)
+{
+	bool live;
+
+	pthread_mutex_lock(&spool->lock);
+	live = hb_spool_bits_has(&spool->live, seq);
+	pthread_mutex_unlock(&spool->lock);
+	return live;
+}
+
+/* The entry at place, which is not settled; NULL: there is none. */
 static const struct hb_spool_entry *
 find_entry(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg)
 {
 	do {
-		while (cursor->place < cursor->count) {
+		for (; cursor->place < cursor->count; cursor->place++) {
 			const struct hb_spool_entry *entry =
-			    &cursor->window[cursor->place++];
+			    &cursor->window[cursor->place];
 
-			if (is_wanted(cursor, seg, entry))
+			if (is_live(cursor->lane->spool, entry->seq))
 				return entry;
 		}
 	} while (advance(cursor, seg));
 	return NULL;
 }
 
-/* The segment has no more for us: on to where it ends, unless it has grown. */
+/* The segment has no more for us: on to where it ends, unless it has grown.
+ * What an index that cannot be read would lead to is passed over, not given up:
+ * at the next start the segment is read record by record. */
 static bool
 pass(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg,
     struct hb_error *err)
 {
 	struct hb_spool *spool = cursor->lane->spool;
 
+	if (cursor->is_unreadable && ++cursor->attempts < ATTEMPTS)
+		return hb_spool_store_fail(&spool->store, err,
+		    "reading the index of a segment", spool->store.path);
 	if (cursor->is_unreadable)
-		return hb_fail(err, HB_E_IO,
-		    "%s: the index of a segment cannot be read",
-		    spool->store.path);
+		hb_spool_store_warn(&spool->store,
+		    "passing over the rest of a segment", cursor->lane->name);
 	pthread_mutex_lock(&spool->lock);
-	if (cursor->at >= seg->entry_count && cursor->seq < seg->next_seq)
+	if ((cursor->is_unreadable || cursor->at >= seg->entry_count) &&
+	    cursor->seq < seg->next_seq)
 		cursor->seq = seg->next_seq;
 	pthread_mutex_unlock(&spool->lock);
 	return true;
 }
 
-static bool
+/* What was at place is done. */
+static void
+step(struct hb_spool_cursor *cursor, const struct hb_spool_entry *entry)
+{
+	cursor->seq = entry->seq + 1;
+	cursor->place++;
+	cursor->attempts = 0;
+}
+
+/* The record at place could not be read: LATER, or END where it is given up. */
+static enum hb_spool_next
+miss(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg,
+    const struct hb_spool_entry *entry, struct hb_error *err)
+{
+	struct hb_spool *spool = cursor->lane->spool;
+
+	if (errno != EBADMSG && ++cursor->attempts < ATTEMPTS) {
+		hb_spool_store_fail(
+		    &spool->store, err, "reading a record", spool->store.path);
+		return HB_SPOOL_LATER;
+	}
+	hb_spool_lose(spool, seg, entry);
+	step(cursor, entry);
+	return HB_SPOOL_END;
+}
+
+static enum hb_spool_next
 fetch(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg,
-    const struct hb_spool_entry *entry, struct hb_spool_record *record)
+    const struct hb_spool_entry *entry, struct hb_spool_record *record,
+    struct hb_error *err)
 {
 	struct hb_spool_head head;
 
-	cursor->seq = entry->seq + 1;
 	if (!hb_spool_read_record(
-		cursor->fd, seg, entry, &head, &record->bytes)) {
-		hb_spool_lose(cursor->lane->spool, seg, entry);
-		return false;
-	}
+		cursor->file->fd, seg, entry, &head, &record->bytes))
+		return miss(cursor, seg, entry, err);
 	record->appended_ms = head.appended_ms;
 	record->ref = (struct hb_spool_ref){
 	    .lane = cursor->lane, .seq = entry->seq, .len = entry->len};
-	return true;
+	step(cursor, entry);
+	return HB_SPOOL_RECORD;
 }
 
 /* Looks in one segment: a record, or that it is to be tried again (END: in the
@@ -265,9 +320,13 @@ look(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg,
 
 	if (!enter(cursor, seg, err))
 		return HB_SPOOL_LATER;
-	while ((entry = find_entry(cursor, seg)) != NULL)
-		if (fetch(cursor, seg, entry, record))
-			return HB_SPOOL_RECORD;
+	while ((entry = find_entry(cursor, seg)) != NULL) {
+		enum hb_spool_next got =
+		    fetch(cursor, seg, entry, record, err);
+
+		if (got != HB_SPOOL_END)
+			return got;
+	}
 	return pass(cursor, seg, err) ? HB_SPOOL_END : HB_SPOOL_LATER;
 }
 
@@ -290,8 +349,14 @@ hb_spool_cursor_next(struct hb_spool_cursor *cursor,
 }
 
 void
-hb_spool_cursor_rewind(struct hb_spool_cursor *cursor)
+hb_spool_cursor_seek(struct hb_spool_cursor *cursor, uint64_t seq)
 {
 	leave(cursor);
-	cursor->seq = 0;
+	cursor->seq = seq;
+}
+
+void
+hb_spool_cursor_rewind(struct hb_spool_cursor *cursor)
+{
+	hb_spool_cursor_seek(cursor, 0);
 }

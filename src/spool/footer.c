@@ -89,7 +89,7 @@ write_both(struct hb_spool *spool, struct hb_spool_output *out,
 		return false;
 	out->end = trailer.end; /* of the records */
 	return write_trailer(out, &trailer) ||
-	       hb_spool_fail_errno(err, "sealing a segment",
+	       hb_spool_store_fail(&spool->store, err, "sealing a segment",
 		   spool->store.path);
 }
 

@@ -3,8 +3,8 @@
  *
  * Thread: pure functions. Everything that is got is hostile: a get function
  * says no unless each length and number is within the bounds given here. */
-#ifndef HOOKBRIDGE_SPOOL_FORMAT_H
-#define HOOKBRIDGE_SPOOL_FORMAT_H
+#ifndef HB_SPOOL_FORMAT_H
+#define HB_SPOOL_FORMAT_H
 
 #include <stdbool.h>
 #include <stddef.h>

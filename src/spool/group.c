@@ -12,6 +12,9 @@
  * fails, the segment is given up and the group is encoded again, from the
  * callers' memory, into a new segment; when that fails too, all are refused.
  *
+ * A spool that refuses is tried again when somebody appends, and by itself
+ * after a while, lest those who ask for its state before they append never do.
+ *
  * Settlements by themselves are written without a sync: a crash that forgets
  * them brings records twice. Only where they are to replace others, in files
  * that are about to be used again, they are synced too. */
@@ -96,7 +99,8 @@ put_settlements(struct hb_spool *spool, struct hb_spool_group *group)
 		    rest < HB_SPOOL_SETTLED_MAX ? rest : HB_SPOOL_SETTLED_MAX);
 	}
 	spool->flush_ms = 0;
-	if (spool->live.dirty != NULL)
+	spool->is_behind = spool->live.dirty != NULL;
+	if (spool->is_behind)
 		hb_spool_writer_expect(spool);
 	pthread_mutex_unlock(&spool->lock);
 }
@@ -345,6 +349,7 @@ fill_records(struct hb_spool *spool, struct hb_spool_group *group)
 	refuse_all(spool, &err);
 }
 
+/* Whether settlements wait; if not, nor does anybody wait for them. */
 static bool
 has_marks(struct hb_spool *spool)
 {
@@ -352,6 +357,8 @@ has_marks(struct hb_spool *spool)
 
 	pthread_mutex_lock(&spool->lock);
 	any = spool->live.dirty != NULL;
+	if (!any)
+		spool->flush_ms = 0;
 	pthread_mutex_unlock(&spool->lock);
 	return any;
 }
@@ -363,10 +370,12 @@ fill_settlements(struct hb_spool *spool, struct hb_spool_group *group)
 {
 	struct hb_error err;
 
-	if (!has_marks(spool))
+	spool->is_behind = has_marks(spool);
+	if (!spool->is_behind)
 		return;
 	if ((spool->out.seg == NULL || pages_are_full(spool, 0)) &&
 	    !hb_spool_roll(spool, HB_SPOOL_FOR_SETTLEMENTS, &err)) {
+		set_failed(spool, &err);
 		pthread_mutex_lock(&spool->lock);
 		spool->flush_ms = 0;
 		hb_spool_writer_expect(spool);
@@ -397,6 +406,7 @@ commit(struct hb_spool *spool, struct hb_spool_group *group)
 	pthread_mutex_unlock(&spool->lock);
 	if (group->entry_count > 0)
 		hb_spool_set_state(spool, HB_SPOOL_OK, NULL);
+	hb_metric_add(spool->appends, (int64_t)group->entry_count);
 	for (struct hb_spool_append *append = group->first, *next;
 	     append != NULL; append = next) {
 		next = append->next;
@@ -410,9 +420,17 @@ write_group(
     struct hb_spool *spool, struct hb_spool_group *group, struct hb_error *err)
 {
 	bool wants_sync = group->entry_count > 0 || spool->retired_count > 0;
+	uint64_t begun_us = hb_clock_mono_us();
 
-	return hb_spool_output_write(&spool->out, &group->buf, err) &&
-	       (!wants_sync || hb_spool_output_sync(&spool->out, err));
+	if (!hb_spool_output_write(&spool->out, &group->buf, err))
+		return false;
+	if (!wants_sync)
+		return true;
+	if (!hb_spool_output_sync(&spool->out, err))
+		return false;
+	hb_metric_observe_us(
+	    spool->sync_duration, hb_clock_mono_us() - begun_us);
+	return true;
 }
 
 /* True: there is nothing more to do for this group. */
@@ -436,19 +454,41 @@ attempt(struct hb_spool *spool, bool with_settlements, struct hb_error *err)
 	return false;
 }
 
-void
+/* More records wait, or more settlements than one group takes. */
+static bool
+has_more(struct hb_spool *spool)
+{
+	return spool->pending.first != NULL ||
+	       (spool->group.page_count > 0 && has_marks(spool));
+}
+
+bool
 hb_spool_group_run(struct hb_spool *spool, bool with_settlements)
 {
 	struct hb_error err;
+	bool ok = attempt(spool, with_settlements, &err) ||
+		  attempt(spool, with_settlements, &err);
 
-	if (!attempt(spool, with_settlements, &err) &&
-	    !attempt(spool, with_settlements, &err)) {
+	if (!ok) {
+		spool->is_behind = true;
 		set_failed(spool, &err);
 		refuse_all(spool, &err);
 	}
 	/* The buffer is kept, unless one long record has made it large. */
 	if (spool->group.buf.size > 2 * spool->group_size)
 		hb_spool_buf_fini(&spool->group.buf);
+	return ok && has_more(spool);
+}
+
+void
+hb_spool_probe(struct hb_spool *spool)
+{
+	struct hb_error err;
+
+	if (admit(spool, &err))
+		hb_spool_set_state(spool, HB_SPOOL_OK, NULL);
+	else
+		set_failed(spool, &err);
 }
 
 void

@@ -86,6 +86,8 @@ hb_spool_lane_stats(
 	    .records = lane->records,
 	    .bytes = lane->bytes,
 	    .oldest_ms = lane->share_count > 0 ? lane->shares[0].first_ms : 0,
+	    .lost = lane->lost,
+	    .lost_bytes = lane->lost_bytes,
 	};
 	pthread_mutex_unlock(&lane->spool->lock);
 }

@@ -4,6 +4,7 @@ libhookbridge_a_SOURCES += \
 	%D%/buf.c \
 	%D%/compact.c \
 	%D%/cursor.c \
+	%D%/file.c \
 	%D%/footer.c \
 	%D%/format.c \
 	%D%/format.h \

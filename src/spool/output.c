@@ -14,6 +14,7 @@
 
 #include "hookbridge/clock.h"
 #include "hookbridge/crypto.h"
+#include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
 
@@ -49,7 +50,7 @@ begin_file(struct hb_spool *spool, int fd, uint64_t pool_number,
 	hb_spool_header_put(header, block);
 	if (!hb_spool_write_all(fd, block, sizeof(block), 0) ||
 	    fdatasync(fd) != 0) {
-		hb_spool_fail_errno(err, "beginning a segment",
+		hb_spool_store_fail(&spool->store, err, "beginning a segment",
 		    spool->store.path);
 		hb_spool_store_drop(&spool->store, HB_SPOOL_POOL_FILE,
 		    pool_number, header->file_size);
@@ -76,7 +77,8 @@ hb_spool_output_open(struct hb_spool *spool, struct hb_spool_output *out,
 		close(fd);
 		return false;
 	}
-	*out = (struct hb_spool_output){.fd = fd,
+	*out = (struct hb_spool_output){.store = &spool->store,
+	    .fd = fd,
 	    .seg = hb_spool_segment_new(header),
 	    .end = HB_SPOOL_BLOCK,
 	    .synced = HB_SPOOL_BLOCK};
@@ -97,11 +99,20 @@ hb_spool_output_fits(const struct hb_spool_output *out, uint64_t size,
 	       seg->page_count + pages <= HB_SPOOL_PAGES_MAX;
 }
 
+static bool
+fail(const struct hb_spool_output *out, struct hb_error *err, const char *what)
+{
+	char name[HB_SPOOL_FILE_NAME];
+
+	hb_spool_store_name(
+	    HB_SPOOL_SEGMENT_FILE, out->seg->header.number, name);
+	return hb_spool_store_fail(out->store, err, what, name);
+}
+
 bool
 hb_spool_output_write(struct hb_spool_output *out, struct hb_spool_buf *buf,
     struct hb_error *err)
 {
-	char name[HB_SPOOL_FILE_NAME];
 	size_t len = buf->len;
 	size_t tail = (size_t)((out->end + len) % HB_SPOOL_BLOCK);
 	size_t pad = tail > 0 ? HB_SPOOL_BLOCK - tail : 0;
@@ -110,35 +121,35 @@ hb_spool_output_write(struct hb_spool_output *out, struct hb_spool_buf *buf,
 	memset(hb_spool_buf_add(buf, pad), 0, pad);
 	ok = hb_spool_write_all(out->fd, buf->ptr, buf->len, out->end);
 	buf->len = len;
-	if (ok) {
-		out->end += len;
-		return true;
-	}
-	hb_spool_store_name(
-	    HB_SPOOL_SEGMENT_FILE, out->seg->header.number, name);
-	return hb_spool_fail_errno(err, "writing", name);
+	if (!ok)
+		return fail(out, err, "writing");
+	out->end += len;
+	return true;
 }
 
 bool
 hb_spool_output_sync(struct hb_spool_output *out, struct hb_error *err)
 {
-	char name[HB_SPOOL_FILE_NAME];
-
-	if (fdatasync(out->fd) == 0) {
-		out->synced = out->end;
-		return true;
-	}
-	hb_spool_store_name(
-	    HB_SPOOL_SEGMENT_FILE, out->seg->header.number, name);
-	return hb_spool_fail_errno(err, "syncing", name);
+	if (fdatasync(out->fd) != 0)
+		return fail(out, err, "syncing");
+	out->synced = out->end;
+	return true;
 }
 
+/* What was promised has been synced, so that a close() that fails takes nothing
+ * of it away: it is said, as whatever the disk refuses. */
 void
 hb_spool_output_close(struct hb_spool_output *out)
 {
+	struct hb_error err;
+
 	if (out->seg == NULL)
 		return;
-	close(out->fd);
+	if (close(out->fd) != 0 && errno != EINTR &&
+	    !fail(out, &err, "closing"))
+		hb_log_limited(HB_LOG_WARNING, "spool.error",
+		    HB_F_STR("directory", out->store->path),
+		    HB_F_STR("error", err.text));
 	out->seg->end = out->synced;
 	out->seg = NULL;
 	out->fd = -1;

@@ -11,6 +11,7 @@
  *   output.c   a segment that is being written
  *   footer.c   what is written when a segment is sealed, and read at opening
  *   scan.c     reads a segment record by record, where there is no footer
+ *   file.c     a segment's file, open for all who read it
  *   read.c     one record, by its entry in the index
  *   recover.c  what is on disk becomes what is in memory
  *   roll.c     ends one segment, begins the next
@@ -26,13 +27,14 @@
  * queue, the state) is under the spool's lock, which nobody holds during I/O.
  * The writer, being the only one who changes the list, reads it without.
  * Who reads a segment pins it first, so that its file keeps its name. */
-#ifndef HOOKBRIDGE_SPOOL_PARTS_H
-#define HOOKBRIDGE_SPOOL_PARTS_H
+#ifndef HB_SPOOL_PARTS_H
+#define HB_SPOOL_PARTS_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "format.h"
+#include "hookbridge/metric.h"
 #include "hookbridge/spool.h"
 
 /* --- buf.c: bytes that grow ----------------------------------------------- */
@@ -95,6 +97,9 @@ struct hb_spool_store {
 	uint64_t max_size, segment_size;
 	uint64_t pool[HB_SPOOL_POOL_MAX]; /* numbers of files to use again */
 	uint64_t pool_next;
+	bool is_renamed; /* names have changed that are not synced */
+	/* NULL when it is open for reading only. */
+	struct hb_metric *errors, *in_quarantine;
 	_Atomic uint64_t used; /* bytes of all files */
 	_Atomic uint64_t pool_count, quarantined;
 };
@@ -146,9 +151,15 @@ void hb_spool_store_drop(struct hb_spool_store *store, enum hb_spool_kind kind,
 void hb_spool_store_recycle(
     struct hb_spool_store *store, uint64_t number, uint64_t size);
 void hb_spool_store_quarantine(struct hb_spool_store *store, uint64_t number);
-/* HB_E_RESOURCE or HB_E_IO; false. */
-bool hb_spool_fail_errno(
+/* There is one more file that was set aside. */
+void hb_spool_store_note_quarantined(struct hb_spool_store *store);
+/* Counts what errno says, and makes an HB_E_RESOURCE or HB_E_IO of it; false.
+ * errno stays. */
+bool hb_spool_store_fail(const struct hb_spool_store *store,
     struct hb_error *err, const char *what, const char *name);
+/* The same where nobody is to be told but the log. */
+void hb_spool_store_warn(const struct hb_spool_store *store,
+    const char *what, const char *name);
 
 /* --- segment.c ------------------------------------------------------------ */
 
@@ -167,6 +178,7 @@ struct hb_spool_segment {
 	size_t lane_count, lanes_size;
 	uint64_t live, live_bytes; /* records not settled, with their heads */
 	unsigned pins;
+	struct hb_spool_file *file; /* open, while somebody reads it */
 	bool is_active;	 /* it is being written */
 	bool is_sealed;	 /* its footer has its index */
 	bool is_damaged; /* it will be kept for a closer look */
@@ -220,6 +232,7 @@ struct hb_spool_lane {
 	struct hb_spool_share *shares; /* in the order of the segments */
 	size_t share_count, shares_size;
 	uint64_t records, bytes;
+	uint64_t lost, lost_bytes;
 	struct hb_spool_cursor *cursors;
 
 	/* The writer's: its number in the segment of that number. */
@@ -246,6 +259,7 @@ void hb_spool_lanes_free(struct hb_spool *spool);
 /* --- output.c ------------------------------------------------------------- */
 
 struct hb_spool_output {
+	struct hb_spool_store *store;
 	struct hb_spool_segment *seg; /* NULL: there is none */
 	int fd;
 	uint64_t end, synced;
@@ -301,7 +315,7 @@ bool hb_spool_footer_visit(const struct hb_spool_footer *footer,
 struct hb_spool_scan {
 	uint64_t end;	  /* of what counts */
 	uint64_t damaged; /* places */
-	uint64_t torn;	  /* records after end, of a write nobody was promised */
+	uint64_t torn;	  /* records after end, of a write nobody relied on */
 };
 /* Reads the records of a file that begin before limit: where a later segment
  * says that they end. 0: none does, so that it must be found out. */
@@ -309,16 +323,35 @@ void hb_spool_scan(int fd, const struct hb_spool_header *header,
     uint64_t file_size, uint64_t limit,
     const struct hb_spool_visitor *visitor, struct hb_spool_scan *scan);
 
+/* --- file.c --------------------------------------------------------------- */
+
+struct hb_spool_file {
+	int fd;
+	/* Under the lock. */
+	unsigned refs;
+	struct hb_spool_segment *seg; /* that shares it, or NULL */
+};
+
+/* The segment, which is pinned, open for reading: one descriptor for all who
+ * read it. NULL and err. */
+struct hb_spool_file *hb_spool_file_get(struct hb_spool *spool,
+    struct hb_spool_segment *seg, struct hb_error *err);
+/* NULL is allowed. */
+void hb_spool_file_put(struct hb_spool *spool, struct hb_spool_file *file);
+/* Under the lock: the segment goes; who has its file keeps the descriptor. */
+void hb_spool_file_forget(struct hb_spool_segment *seg);
+
 /* --- read.c --------------------------------------------------------------- */
 
 /* The header of a segment's file. */
 enum hb_spool_got_header hb_spool_read_header(
     int fd, struct hb_spool_header *header);
-/* Fills the buffer; false if there is less or it cannot be read. */
+/* Fills the buffer, or fails with errno: EBADMSG if the file has less. */
 bool hb_spool_read_all(
     int fd, void *data, size_t len, uint64_t offset) HB_MUST_CHECK;
 /* The record of an entry, head and payload; *bytes is the payload, at the
- * start of malloc'd memory. False: it is not what the entry says. */
+ * start of malloc'd memory. False with errno: EBADMSG if it is not what the
+ * entry says, others when the disk refuses, perhaps for now. */
 bool hb_spool_read_record(int fd, const struct hb_spool_segment *seg,
     const struct hb_spool_entry *entry, struct hb_spool_head *head,
     char **bytes) HB_MUST_CHECK;
@@ -353,8 +386,11 @@ struct hb_spool_group {
 	int64_t now_ms;
 };
 
-/* Writes what waits, as much as one group takes: done is run for each. */
-void hb_spool_group_run(struct hb_spool *spool, bool with_settlements);
+/* Writes what waits, as much as one group takes: done is run for each. True:
+ * it went well, and there is more. */
+bool hb_spool_group_run(struct hb_spool *spool, bool with_settlements);
+/* Tries whether a spool that took no records would take some now. */
+void hb_spool_probe(struct hb_spool *spool);
 void hb_spool_group_fini(struct hb_spool_group *group);
 
 /* --- roll.c --------------------------------------------------------------- */
@@ -426,6 +462,7 @@ struct hb_spool {
 	bool is_asleep, is_closing;
 	bool wants_retiring; /* some segment has no live record any more */
 	uint64_t flush_ms;   /* when settlements are due, 0: none wait */
+	uint64_t probe_ms;   /* when to try again, 0: it is well */
 
 	/* The writer's. */
 	pthread_t thread;
@@ -434,13 +471,15 @@ struct hb_spool {
 	struct hb_spool_group group;
 	struct hb_spool_output out;
 	uint64_t next_number;
-	uint64_t retry_ms;		/* not before: open a segment */
+	uint64_t retry_ms; /* not before: open a segment */
 	uint64_t backoff_ms;
 	struct hb_error refusal; /* what the last attempt met */
+	bool is_behind; /* not all settlements that were due are written */
 	struct hb_spool_segment **retired;
 	size_t retired_count, retired_size;
 	struct hb_spool_compaction *compaction;
 	uint64_t compact_ms; /* not before */
+	struct hb_metric *sync_duration, *appends;
 };
 
 /* Tells the state to whoever asks, and the log when it changes. */

@@ -26,6 +26,8 @@ hb_spool_read_all(int fd, void *data, size_t len, uint64_t offset)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n == 0)
+			errno = EBADMSG;
 		if (n <= 0)
 			return false;
 		rest += n;
@@ -64,15 +66,18 @@ hb_spool_read_record(int fd, const struct hb_spool_segment *seg,
 {
 	size_t size = HB_SPOOL_HEAD_SIZE + entry->len;
 	uint8_t *record = hb_xmalloc(size);
+	int error = EBADMSG;
 
-	if (!hb_spool_read_all(fd, record, size, entry->offset) ||
-	    !record_is_good(record, seg, entry, head)) {
-		free(record);
-		return false;
+	if (!hb_spool_read_all(fd, record, size, entry->offset)) {
+		error = errno;
+	} else if (record_is_good(record, seg, entry, head)) {
+		memmove(record, record + HB_SPOOL_HEAD_SIZE, entry->len);
+		*bytes = (char *)record;
+		return true;
 	}
-	memmove(record, record + HB_SPOOL_HEAD_SIZE, entry->len);
-	*bytes = (char *)record;
-	return true;
+	free(record);
+	errno = error;
+	return false;
 }
 
 /* --- the index ------------------------------------------------------------ */
@@ -99,6 +104,7 @@ read_from_footer(int fd, const struct hb_spool_segment *seg, size_t at,
 			seg->header.first_seq, seg->end, &entries[i]) ||
 		    entries[i].lane >= seg->lane_count)
 			break;
+	errno = EBADMSG; /* should it be none */
 	return i;
 }
 
@@ -127,16 +133,24 @@ hb_spool_lose(struct hb_spool *spool, struct hb_spool_segment *seg,
 {
 	char name[HB_SPOOL_FILE_NAME];
 	struct hb_spool_ref ref = {.seq = entry->seq, .len = entry->len};
+	bool is_lost;
 
 	pthread_mutex_lock(&spool->lock);
 	ref.lane = seg->lanes[entry->lane];
 	seg->is_damaged = true;
-	spool->lost++;
 	pthread_mutex_unlock(&spool->lock);
+	is_lost = hb_spool_settle(&ref);
+	pthread_mutex_lock(&spool->lock);
+	if (is_lost) {
+		spool->lost++;
+		ref.lane->lost++;
+		ref.lane->lost_bytes += entry->len;
+	}
+	pthread_mutex_unlock(&spool->lock);
+	hb_metric_inc(spool->store.errors);
 	hb_spool_store_name(HB_SPOOL_SEGMENT_FILE, seg->header.number, name);
 	hb_log_limited(HB_LOG_ERROR, "spool.damaged",
 	    HB_F_STR("directory", spool->store.path), HB_F_STR("file", name),
 	    HB_F_STR("lane", ref.lane->name), HB_F_U64("seq", entry->seq),
 	    HB_F_U64("offset", entry->offset));
-	hb_spool_settle(&ref);
 }

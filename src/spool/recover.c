@@ -12,7 +12,9 @@
  *
  * A segment is loaded from its footer, else by a scan. Of the last one the scan
  * finds the torn end; writing goes on in a new segment, whose header says so.
- * A number that belongs to a later segment is never taken from an earlier one. */
+ * A number that belongs to a later segment is never taken from an earlier one,
+ * and none that a settlement tells of is given out again, though the segment
+ * that had it may be gone: a new record would be taken for settled. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +44,7 @@ struct recovery {
 	uint64_t *surplus; /* pool files that are of no use: number, size */
 	size_t surplus_count, surplus_size;
 	struct hb_spool_bits settled;
+	uint64_t settled_end; /* one past the last number in it */
 	uint64_t damaged, torn;
 
 	/* The segment that is being loaded. */
@@ -81,6 +84,8 @@ pool_add(struct recovery *rec, uint64_t number, uint64_t size)
 {
 	struct hb_spool_store *store = &rec->spool->store;
 
+	/* Who was killed may not have synced the name. */
+	store->is_renamed = true;
 	if (number >= store->pool_next)
 		store->pool_next = number + 1;
 	if (size == store->segment_size &&
@@ -106,7 +111,7 @@ on_file(void *arg, enum hb_spool_kind kind, uint64_t number, uint64_t size)
 	if (kind == HB_SPOOL_SEGMENT_FILE)
 		found_add(rec, number, size);
 	else
-		spool->store.quarantined++;
+		hb_spool_store_note_quarantined(&spool->store);
 }
 
 static bool
@@ -158,8 +163,9 @@ compare(uint64_t a, uint64_t b)
 static int
 by_number(const void *a, const void *b)
 {
-	return compare(
-	    ((const struct found *)a)->number, ((const struct found *)b)->number);
+	const struct found *x = a, *y = b;
+
+	return compare(x->number, y->number);
 }
 
 static int
@@ -259,11 +265,26 @@ on_lane(void *arg, uint32_t number, struct hb_span name)
 	reach_lane(arg, number, name);
 }
 
+/* One past the last number that the page says is settled. */
+static uint64_t
+end_of(const struct hb_spool_settled *settled)
+{
+	for (size_t i = HB_SPOOL_PAGE_WORDS; i-- > 0;)
+		if (settled->words[i] != 0)
+			return settled->number * HB_SPOOL_PAGE_SEQS +
+			       64 * (i + 1) -
+			       (uint64_t)__builtin_clzll(settled->words[i]);
+	return 0;
+}
+
 static void
 on_settled(void *arg, const struct hb_spool_settled *settled)
 {
 	struct recovery *rec = arg;
+	uint64_t end = end_of(settled);
 
+	if (end > rec->settled_end)
+		rec->settled_end = end;
 	hb_spool_bits_add_settled(&rec->settled, settled);
 	if (rec->seg->page_count < HB_SPOOL_PAGES_MAX)
 		hb_spool_segment_add_page(rec->seg, settled->number);
@@ -417,6 +438,20 @@ dispose(struct recovery *rec)
 	}
 }
 
+/* Where numbers go on. */
+static bool
+go_on(struct recovery *rec, struct hb_error *err)
+{
+	struct hb_spool *spool = rec->spool;
+
+	if (rec->settled_end > spool->next_seq)
+		spool->next_seq = rec->settled_end;
+	return spool->next_seq < HB_SPOOL_SEQ_MAX / 2 ||
+	       hb_fail(err, HB_E_CONFIG,
+		   "%s: a segment claims numbers that no spool reaches",
+		   spool->store.path);
+}
+
 static bool
 load_all(struct recovery *rec, struct hb_error *err)
 {
@@ -429,7 +464,7 @@ load_all(struct recovery *rec, struct hb_error *err)
 		if (rec->seg->next_seq > rec->spool->next_seq)
 			rec->spool->next_seq = rec->seg->next_seq;
 	}
-	return true;
+	return go_on(rec, err);
 }
 
 static void
@@ -462,7 +497,8 @@ hb_spool_recover(struct hb_spool *spool, struct hb_error *err)
 	}
 	if (ok) {
 		dispose(&rec);
-		tell(&rec, begun_ms);
+		if (rec.count > 0)
+			tell(&rec, begun_ms);
 	}
 	hb_spool_bits_fini(&rec.settled);
 	free(rec.surplus);

@@ -4,7 +4,8 @@
  * A segment without live records is of no use, but it may hold settlements of
  * records in segments that are. Those are written again before its file goes,
  * which takes three steps of the writer: begin (off the list, pages marked),
- * a group that writes and syncs the pages, end.
+ * a group that writes and syncs the pages, end. While they cannot be written
+ * the file waits, unless the disk is full: then it is the room to write them.
  *
  * The last segment stays until there is another one: it knows how far numbers
  * have been given out. One that somebody reads stays until he has done. */
@@ -73,12 +74,16 @@ hb_spool_retire_end(struct hb_spool *spool)
 {
 	size_t kept = 0;
 
+	if (spool->is_behind && spool->state != HB_SPOOL_FULL)
+		return;
 	for (size_t i = 0; i < spool->retired_count; i++) {
 		struct hb_spool_segment *seg = spool->retired[i];
 		bool is_read;
 
 		pthread_mutex_lock(&spool->lock);
 		is_read = seg->pins > 0;
+		if (!is_read)
+			hb_spool_file_forget(seg);
 		pthread_mutex_unlock(&spool->lock);
 		if (is_read) {
 			spool->retired[kept++] = seg;

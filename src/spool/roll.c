@@ -7,8 +7,8 @@
  *                                       └──────────────────────────► unsealed
  *
  * An unsealed segment keeps its index in memory; the headers of all later ones
- * say where it ends. When no segment can be begun, the next attempt waits: 100 ms,
- * then twice as long each time up to 5 s. */
+ * say where it ends. When no segment can be begun, the next attempt waits:
+ * 100 ms, then twice as long each time up to 5 s. */
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"
@@ -24,8 +24,8 @@ end(struct hb_spool *spool, bool is_sealed)
 {
 	struct hb_spool_segment *seg = spool->out.seg;
 
-	pthread_mutex_lock(&spool->lock);
 	hb_spool_output_close(&spool->out);
+	pthread_mutex_lock(&spool->lock);
 	seg->is_active = false;
 	seg->is_sealed = is_sealed;
 	if (is_sealed) {
@@ -39,10 +39,12 @@ end(struct hb_spool *spool, bool is_sealed)
 	pthread_mutex_unlock(&spool->lock);
 }
 
+/* What the disk refused is coped with: by another file, or by refusing records,
+ * which is told by hb_spool_set_state(). */
 static void
 log_error(const struct hb_spool *spool, const struct hb_error *err)
 {
-	hb_log_limited(HB_LOG_ERROR, "spool.error",
+	hb_log_limited(HB_LOG_WARNING, "spool.error",
 	    HB_F_STR("directory", spool->store.path),
 	    HB_F_STR("error", err->text));
 }
@@ -89,7 +91,10 @@ begin(struct hb_spool *spool, struct hb_error *err)
 	struct hb_spool_segment *seg;
 
 	put_ends(spool, &header);
-	if (!hb_spool_output_open(spool, &spool->out, &header, err))
+	/* Another file may do. */
+	if (!hb_spool_output_open(spool, &spool->out, &header, err) &&
+	    (err->code == HB_E_RESOURCE ||
+		!hb_spool_output_open(spool, &spool->out, &header, err)))
 		return false;
 	seg = spool->out.seg;
 	seg->is_active = true;

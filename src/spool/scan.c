@@ -88,23 +88,40 @@ payload_is_good(
 	return crc == head->payload_crc;
 }
 
+/* The first place from offset where a head stands, as far as the window has
+ * all of it: a file may have millions of places. */
+static uint64_t
+find_in_window(const struct reader *r, uint64_t offset, bool *found)
+{
+	uint64_t end = r->window_at + r->window_len;
+	struct hb_spool_head head;
+
+	for (; offset + HB_SPOOL_HEAD_SIZE <= end; offset += 8) {
+		const uint8_t *in = r->window + (offset - r->window_at);
+
+		*found = hb_spool_head_glance(in, r->key) &&
+			 hb_spool_head_get(
+			     in, r->key, offset, r->limit, &head);
+		if (*found)
+			break;
+	}
+	return offset;
+}
+
 /* The first place from offset where a head stands; the limit if there is
  * none. */
 static uint64_t
 find_head(struct reader *r, uint64_t offset)
 {
-	struct hb_spool_head head;
+	bool found = false;
 
 	while (offset + HB_SPOOL_HEAD_SIZE <= r->limit) {
-		const uint8_t *in = look(r, offset, HB_SPOOL_HEAD_SIZE);
-
-		if (in == NULL)
-			offset |= HB_SPOOL_BLOCK - 8; /* a bad block */
-		else if (hb_spool_head_glance(in, r->key) &&
-			 hb_spool_head_get(
-			     in, r->key, offset, r->limit, &head))
+		if (look(r, offset, HB_SPOOL_HEAD_SIZE) == NULL)
+			offset = (offset | (HB_SPOOL_BLOCK - 8)) + 8;
+		else
+			offset = find_in_window(r, offset, &found);
+		if (found)
 			return offset;
-		offset += 8;
 	}
 	return r->limit;
 }

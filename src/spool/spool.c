@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hookbridge/clock.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
@@ -18,6 +19,7 @@
 #define SEGMENT_SIZE (64u << 20)
 #define GROUP_SIZE (4u << 20)
 #define SEGMENTS_MIN 4
+#define PROBE_MS 5000
 /* What a segment needs besides its longest record: header, trailer, a lane's
  * name, twice, settlements, the rest of the footer. */
 #define SEGMENT_OVERHEAD (4 * HB_SPOOL_BLOCK)
@@ -66,7 +68,21 @@ spool_new(const struct hb_spool_options *options)
 	spool->out.fd = -1;
 	spool->next_number = spool->next_seq = 1;
 	spool->wants_retiring = true;
+	spool->sync_duration =
+	    hb_metric_get(HB_M_SPOOL_SYNC_DURATION, NULL, NULL, NULL, NULL);
+	spool->appends =
+	    hb_metric_get(HB_M_SPOOL_APPENDS, NULL, NULL, NULL, NULL);
 	return spool;
+}
+
+static void
+log_open(const struct hb_spool *spool)
+{
+	hb_log(HB_LOG_INFO, "spool.open",
+	    HB_F_STR("directory", spool->store.path),
+	    HB_F_U64("max_size", spool->store.max_size),
+	    HB_F_U64("segment_size", spool->segment_size),
+	    HB_F_U64("disk_bytes", spool->store.used));
 }
 
 struct hb_spool *
@@ -77,8 +93,11 @@ hb_spool_open(const struct hb_spool_options *options, struct hb_error *err)
 	if (check_options(spool, err) &&
 	    hb_spool_store_open(
 		&spool->store, options->directory, true, err) &&
-	    hb_spool_recover(spool, err) && hb_spool_writer_start(spool, err))
+	    hb_spool_recover(spool, err) &&
+	    hb_spool_writer_start(spool, err)) {
+		log_open(spool);
 		return spool;
+	}
 	hb_spool_close(spool);
 	return NULL;
 }
@@ -106,38 +125,64 @@ hb_spool_close(struct hb_spool *spool)
 
 /* --- settling ------------------------------------------------------------- */
 
-void
+bool
 hb_spool_settle(const struct hb_spool_ref *ref)
 {
 	struct hb_spool_lane *lane = ref->lane;
 	struct hb_spool *spool = lane->spool;
 	struct hb_spool_share *share;
+	bool is_news;
 
 	pthread_mutex_lock(&spool->lock);
 	share = hb_spool_lane_share(lane, ref->seq);
-	if (share != NULL && share->seg->header.first_seq <= ref->seq &&
-	    hb_spool_bits_remove(&spool->live, ref->seq)) {
+	is_news = share != NULL && share->seg->header.first_seq <= ref->seq &&
+		  hb_spool_bits_remove(&spool->live, ref->seq);
+	if (is_news) {
 		hb_spool_lane_remove(lane, share, ref->len);
 		hb_spool_writer_expect(spool);
 	}
 	pthread_mutex_unlock(&spool->lock);
+	return is_news;
+}
+
+bool
+hb_spool_is_settled(const struct hb_spool_ref *ref)
+{
+	struct hb_spool *spool = ref->lane->spool;
+	bool is_live;
+
+	pthread_mutex_lock(&spool->lock);
+	is_live = hb_spool_bits_has(&spool->live, ref->seq);
+	pthread_mutex_unlock(&spool->lock);
+	return !is_live;
 }
 
 /* --- state ---------------------------------------------------------------- */
 
+/* An error is that records are refused from now on. */
 static void
 log_state(const struct hb_spool *spool, enum hb_spool_state state,
     const struct hb_error *err)
 {
-	static const char *const words[] = {
-	    [HB_SPOOL_OK] = "spool.well",
-	    [HB_SPOOL_FULL] = "spool.full",
-	    [HB_SPOOL_BROKEN] = "spool.broken",
-	};
+	const char *path = spool->store.path;
 
-	hb_log(state == HB_SPOOL_OK ? HB_LOG_INFO : HB_LOG_ERROR, words[state],
-	    HB_F_STR("directory", spool->store.path),
-	    HB_F_STR("error", err != NULL ? err->text : NULL));
+	if (state == HB_SPOOL_OK)
+		hb_log(HB_LOG_INFO, "spool.well", HB_F_STR("directory", path));
+	else if (state == HB_SPOOL_FULL)
+		hb_log(HB_LOG_ERROR, "spool.full", HB_F_STR("directory", path),
+		    HB_F_STR("error", err->text));
+	else
+		hb_log(HB_LOG_ERROR, "spool.error",
+		    HB_F_STR("directory", path), HB_F_STR("error", err->text));
+}
+
+/* When the disk is tried next, should nobody append until then. */
+static uint64_t
+probe_time(const struct hb_spool *spool)
+{
+	uint64_t now_ms = hb_clock_mono_ms();
+
+	return spool->retry_ms > now_ms ? spool->retry_ms : now_ms + PROBE_MS;
 }
 
 void
@@ -149,8 +194,11 @@ hb_spool_set_state(struct hb_spool *spool, enum hb_spool_state state,
 	pthread_mutex_lock(&spool->lock);
 	is_news = spool->state != state;
 	spool->state = state;
-	if (err != NULL)
+	spool->probe_ms = 0;
+	if (state != HB_SPOOL_OK) {
 		memcpy(spool->why, err->text, sizeof(spool->why));
+		spool->probe_ms = probe_time(spool);
+	}
 	pthread_mutex_unlock(&spool->lock);
 	if (is_news)
 		log_state(spool, state, err);

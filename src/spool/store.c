@@ -28,13 +28,36 @@
 #include "hookbridge/mem.h"
 #include "parts.h"
 
-bool
-hb_spool_fail_errno(struct hb_error *err, const char *what, const char *name)
+static void
+count_error(const struct hb_spool_store *store)
 {
-	bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+	if (store->errors != NULL)
+		hb_metric_inc(store->errors);
+}
 
-	return hb_fail(err, is_full ? HB_E_RESOURCE : HB_E_IO, "%s: %s: %s",
-	    name, what, strerror(errno));
+bool
+hb_spool_store_fail(const struct hb_spool_store *store, struct hb_error *err,
+    const char *what, const char *name)
+{
+	int error = errno;
+	bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+
+	count_error(store);
+	hb_fail(err, is_full ? HB_E_RESOURCE : HB_E_IO, "%s: %s: %s", name,
+	    what, strerror(error));
+	errno = error;
+	return false;
+}
+
+void
+hb_spool_store_warn(
+    const struct hb_spool_store *store, const char *what, const char *name)
+{
+	struct hb_error err;
+
+	hb_spool_store_fail(store, &err, what, name);
+	hb_log_limited(HB_LOG_WARNING, "spool.error",
+	    HB_F_STR("directory", store->path), HB_F_STR("error", err.text));
 }
 
 /* --- opening -------------------------------------------------------------- */
@@ -79,15 +102,17 @@ take_lock(struct hb_spool_store *store, struct hb_error *err)
 		return hb_fail(err, HB_E_CONFIG, "%s/lock: %s", store->path,
 		    strerror(errno));
 	if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
-		return hb_fail(err, HB_E_CONFIG,
-		    "%s: process %ld uses this directory", store->path,
-		    read_pid(store->lock));
+		return errno == EWOULDBLOCK
+			   ? hb_fail(err, HB_E_CONFIG,
+				 "%s: process %ld uses this directory",
+				 store->path, read_pid(store->lock))
+			   : hb_fail(err, HB_E_CONFIG, "%s/lock: locking: %s",
+				 store->path, strerror(errno));
 	len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	/* Only for people to read: on a full disk it is left out. */
 	if (ftruncate(store->lock, 0) != 0 ||
 	    pwrite(store->lock, pid, (size_t)len, 0) != len)
-		hb_log(HB_LOG_DEBUG, "spool.lock",
-		    HB_F_STR("error", strerror(errno)));
+		hb_spool_store_warn(store, "writing our pid", "lock");
 	return true;
 }
 
@@ -108,12 +133,23 @@ sync_parent(const struct hb_spool_store *store, struct hb_error *err)
 	return ok;
 }
 
+static void
+find_metrics(struct hb_spool_store *store)
+{
+	store->errors =
+	    hb_metric_get(HB_M_SPOOL_ERRORS, NULL, NULL, NULL, NULL);
+	store->in_quarantine =
+	    hb_metric_get(HB_M_SPOOL_QUARANTINED, NULL, NULL, NULL, NULL);
+}
+
 bool
 hb_spool_store_open(struct hb_spool_store *store, const char *path,
     bool for_writing, struct hb_error *err)
 {
 	store->path = hb_xstrdup(path);
 	store->lock = -1;
+	if (for_writing)
+		find_metrics(store);
 	if (for_writing && mkdir(path, 0700) != 0 && errno != EEXIST)
 		return hb_fail(
 		    err, HB_E_CONFIG, "%s: %s", path, strerror(errno));
@@ -131,6 +167,9 @@ hb_spool_store_open(struct hb_spool_store *store, const char *path,
 void
 hb_spool_store_close(struct hb_spool_store *store)
 {
+	if (store->in_quarantine != NULL)
+		hb_metric_add(
+		    store->in_quarantine, -(int64_t)store->quarantined);
 	if (store->lock >= 0)
 		close(store->lock);
 	if (store->dir >= 0)
@@ -214,7 +253,7 @@ hb_spool_store_list(const struct hb_spool_store *store,
 	bool ok;
 
 	if (stream == NULL)
-		return hb_spool_fail_errno(err, "reading", store->path);
+		return hb_spool_store_fail(store, err, "reading", store->path);
 	while (errno = 0, (entry = readdir(stream)) != NULL) {
 		uint64_t number;
 		enum hb_spool_kind kind = kind_of(entry->d_name, &number);
@@ -226,7 +265,8 @@ hb_spool_store_list(const struct hb_spool_store *store,
 		    S_ISREG(st.st_mode))
 			each(arg, kind, number, (uint64_t)st.st_size);
 	}
-	ok = errno == 0 || hb_spool_fail_errno(err, "reading", store->path);
+	ok = errno == 0 ||
+	     hb_spool_store_fail(store, err, "reading", store->path);
 	closedir(stream);
 	return ok;
 }
@@ -243,7 +283,7 @@ hb_spool_store_read(const struct hb_spool_store *store, uint64_t number,
 	fd = openat(store->dir, name,
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0) {
-		hb_spool_fail_errno(err, "opening", name);
+		hb_spool_store_fail(store, err, "opening", name);
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -300,13 +340,13 @@ make_file(struct hb_spool_store *store, uint64_t number, struct hb_error *err)
 	fd = openat(store->dir, name,
 	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		hb_spool_fail_errno(err, "creating", name);
+		hb_spool_store_fail(store, err, "creating", name);
 		return -1;
 	}
 	store->used += store->segment_size;
 	if (allocate(fd, store->segment_size))
 		return fd;
-	hb_spool_fail_errno(err, "allocating", name);
+	hb_spool_store_fail(store, err, "allocating", name);
 	close(fd);
 	hb_spool_store_drop(
 	    store, HB_SPOOL_POOL_FILE, number, store->segment_size);
@@ -322,31 +362,38 @@ reuse_file(struct hb_spool_store *store, uint64_t number, struct hb_error *err)
 	hb_spool_store_name(HB_SPOOL_POOL_FILE, number, name);
 	fd = openat(store->dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
-		hb_spool_fail_errno(err, "opening", name);
+		hb_spool_store_fail(store, err, "opening", name);
 		hb_spool_store_drop(
 		    store, HB_SPOOL_POOL_FILE, number, store->segment_size);
 	}
 	return fd;
 }
 
+/* EINVAL: file systems that have no such thing. */
+static bool
+sync_directory(struct hb_spool_store *store, struct hb_error *err)
+{
+	if (fsync(store->dir) != 0 && errno != EINVAL)
+		return hb_spool_store_fail(store, err, "syncing", store->path);
+	store->is_renamed = false;
+	return true;
+}
+
+/* Before a file is written over it has lost its old name for good. Else a crash
+ * could bring that back over another segment's bytes; and bring back segments
+ * whose settlements are among what is written over. */
 int
 hb_spool_store_take(struct hb_spool_store *store, uint64_t *pool_number,
     struct hb_error *err)
 {
 	if (store->pool_count > 0) {
+		if (store->is_renamed && !sync_directory(store, err))
+			return -1;
 		*pool_number = store->pool[--store->pool_count];
 		return reuse_file(store, *pool_number, err);
 	}
 	*pool_number = store->pool_next++;
 	return make_file(store, *pool_number, err);
-}
-
-/* EINVAL: file systems that have no such thing. */
-static bool
-sync_directory(struct hb_spool_store *store, struct hb_error *err)
-{
-	return fsync(store->dir) == 0 || errno == EINVAL ||
-	       hb_spool_fail_errno(err, "syncing", store->path);
 }
 
 bool
@@ -358,7 +405,7 @@ hb_spool_store_publish(struct hb_spool_store *store, uint64_t pool_number,
 	hb_spool_store_name(HB_SPOOL_POOL_FILE, pool_number, from);
 	hb_spool_store_name(HB_SPOOL_SEGMENT_FILE, number, to);
 	if (renameat(store->dir, from, store->dir, to) != 0) {
-		hb_spool_fail_errno(err, "renaming", from);
+		hb_spool_store_fail(store, err, "renaming", from);
 		hb_spool_store_drop(store, HB_SPOOL_POOL_FILE, pool_number,
 		    store->segment_size);
 		return false;
@@ -378,12 +425,11 @@ hb_spool_store_drop(struct hb_spool_store *store, enum hb_spool_kind kind,
 	char name[HB_SPOOL_FILE_NAME];
 
 	hb_spool_store_name(kind, number, name);
+	store->is_renamed = true;
 	if (unlinkat(store->dir, name, 0) == 0 || errno == ENOENT)
 		store->used -= size;
 	else
-		hb_log_limited(HB_LOG_WARNING, "spool.error",
-		    HB_F_STR("file", name), HB_F_STR("doing", "removing"),
-		    HB_F_STR("error", strerror(errno)));
+		hb_spool_store_warn(store, "removing", name);
 }
 
 /* No sync: should the old name come back after a crash, so will the records,
@@ -396,27 +442,41 @@ hb_spool_store_recycle(
 
 	hb_spool_store_name(HB_SPOOL_SEGMENT_FILE, number, from);
 	hb_spool_store_name(HB_SPOOL_POOL_FILE, store->pool_next, to);
-	if (store->pool_count < HB_SPOOL_POOL_MAX &&
-	    size == store->segment_size &&
-	    renameat(store->dir, from, store->dir, to) == 0)
-		store->pool[store->pool_count++] = store->pool_next++;
-	else
+	if (store->pool_count >= HB_SPOOL_POOL_MAX ||
+	    size != store->segment_size) {
 		hb_spool_store_drop(
 		    store, HB_SPOOL_SEGMENT_FILE, number, size);
+		return;
+	}
+	store->is_renamed = true;
+	if (renameat(store->dir, from, store->dir, to) == 0) {
+		store->pool[store->pool_count++] = store->pool_next++;
+		return;
+	}
+	hb_spool_store_warn(store, "renaming", from);
+	hb_spool_store_drop(store, HB_SPOOL_SEGMENT_FILE, number, size);
 }
 
 void
 hb_spool_store_quarantine(struct hb_spool_store *store, uint64_t number)
 {
 	char from[HB_SPOOL_FILE_NAME], to[HB_SPOOL_FILE_NAME];
-	bool ok;
 
 	hb_spool_store_name(HB_SPOOL_SEGMENT_FILE, number, from);
 	hb_spool_store_name(HB_SPOOL_QUARANTINED_FILE, number, to);
-	ok = renameat(store->dir, from, store->dir, to) == 0;
-	if (ok)
-		store->quarantined++;
+	store->is_renamed = true;
+	if (renameat(store->dir, from, store->dir, to) != 0) {
+		hb_spool_store_warn(store, "setting aside", from);
+		return;
+	}
+	hb_spool_store_note_quarantined(store);
 	hb_log(HB_LOG_ERROR, "spool.quarantined",
-	    HB_F_STR("directory", store->path), HB_F_STR("file", from),
-	    HB_F_STR("error", ok ? NULL : strerror(errno)));
+	    HB_F_STR("directory", store->path), HB_F_STR("file", to));
+}
+
+void
+hb_spool_store_note_quarantined(struct hb_spool_store *store)
+{
+	store->quarantined++;
+	hb_metric_inc(store->in_quarantine);
 }

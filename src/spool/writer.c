@@ -5,8 +5,10 @@
  * next one gathers. So the number of records in a group follows the load by
  * itself, and a single record waits for nobody.
  *
- * It sleeps while nothing waits, at most until settlements are due: they ride
- * with the first group after a fifth of a second. */
+ * It sleeps while nothing waits, at most until settlements are due, which ride
+ * with the first group after some milliseconds, or until a spool that refused
+ * records is to be tried again. They are written without a sync, which costs
+ * next to nothing: a process that is killed then has forgotten few of them. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -16,7 +18,11 @@
 #include "hookbridge/mem.h"
 #include "parts.h"
 
-#define FLUSH_MS 200
+#define FLUSH_MS 20
+
+struct work {
+	bool settlements, probe, others;
+};
 
 void
 hb_spool_writer_wake(struct hb_spool *spool)
@@ -90,21 +96,45 @@ sleep_until(struct hb_spool *spool, uint64_t mono_ms)
 	}
 }
 
-/* Under the lock: waits for work; whether settlements are due. */
+/* What is due at that time, if it is not 0. */
 static bool
+is_due(uint64_t mono_ms)
+{
+	return mono_ms != 0 && mono_ms <= hb_clock_mono_ms();
+}
+
+/* The earlier of two times that may be 0: never. */
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/* Under the lock: what there is to do, if anything. */
+static struct work
+find_work(struct hb_spool *spool)
+{
+	return (struct work){
+	    .settlements = spool->is_closing || is_due(spool->flush_ms),
+	    .probe = !spool->is_closing && is_due(spool->probe_ms),
+	    .others = spool->is_closing || spool->wants_retiring ||
+		      spool->queue.first != NULL,
+	};
+}
+
+/* Under the lock: waits for work, unless there is some that is known of. */
+static struct work
 wait_for_work(struct hb_spool *spool, bool is_busy)
 {
 	for (;;) {
-		uint64_t now_ms =
-		    spool->flush_ms != 0 ? hb_clock_mono_ms() : 0;
-		bool is_due = spool->is_closing ||
-			      (spool->flush_ms != 0 &&
-				  spool->flush_ms <= now_ms);
+		struct work work = find_work(spool);
 
-		if (is_busy || is_due || spool->wants_retiring ||
-		    spool->queue.first != NULL)
-			return is_due;
-		sleep_until(spool, spool->flush_ms);
+		if (is_busy || work.settlements || work.probe || work.others)
+			return work;
+		sleep_until(
+		    spool, earlier(spool->flush_ms, spool->probe_ms));
 	}
 }
 
@@ -121,25 +151,29 @@ take_queue(struct hb_spool *spool)
 
 /* One turn; true: there is more to do at once. */
 static bool
-turn(struct hb_spool *spool, bool is_due)
+turn(struct hb_spool *spool, const struct work *work)
 {
-	bool is_retiring = hb_spool_retire_begin(spool), is_busy;
+	bool is_retiring = hb_spool_retire_begin(spool), has_more;
 
-	hb_spool_group_run(spool, is_due || is_retiring);
+	has_more =
+	    hb_spool_group_run(spool, work->settlements || is_retiring);
 	hb_spool_retire_end(spool);
-	is_busy = hb_spool_compact(spool);
-	return is_busy || spool->pending.first != NULL;
+	if (work->probe && spool->state != HB_SPOOL_OK)
+		hb_spool_probe(spool);
+	return hb_spool_compact(spool) || has_more;
 }
 
 static void *
 writer_main(void *arg)
 {
 	struct hb_spool *spool = arg;
-	bool is_busy = false, is_closing = false, is_due;
+	bool is_busy = false, is_closing = false;
 
 	while (is_busy || !is_closing) {
+		struct work work;
+
 		pthread_mutex_lock(&spool->lock);
-		is_due = wait_for_work(spool, is_busy);
+		work = wait_for_work(spool, is_busy);
 		is_closing = spool->is_closing;
 		take_queue(spool);
 		pthread_mutex_unlock(&spool->lock);
@@ -147,7 +181,7 @@ writer_main(void *arg)
 			hb_spool_compact_abort(spool);
 			spool->retry_ms = 0; /* the last chance */
 		}
-		is_busy = turn(spool, is_due);
+		is_busy = turn(spool, &work);
 	}
 	hb_spool_seal(spool);
 	return NULL;

@@ -7,6 +7,9 @@
  *   spool DIRECTORY backlog [records [bytes]]
  *       fills, closes, drops the cached pages, opens, and drains by a cursor
  *       while 64 records stay in flight on another lane.
+ *   spool DIRECTORY lanes [count [seconds [in_flight [bytes]]]]
+ *       the closed loop over so many lanes in turn, each with a cursor on one
+ *       other thread, which settles what it reads as soon as it is told.
  *
  * DIRECTORY should be empty, and on the disk that is in question. */
 #include <dirent.h>
@@ -40,6 +43,9 @@ struct load {
 	struct hb_loop *loop;
 	struct record *records;
 	unsigned in_flight;
+	struct hb_spool_lane **lanes; /* in turn; NULL: stay with the first */
+	unsigned lane_count;
+	_Atomic unsigned turn;
 	char *bytes;
 	size_t len;
 	bool settles;
@@ -86,6 +92,11 @@ quantile_ms(const struct load *load, double q)
 static void
 send(struct record *record)
 {
+	struct load *load = record->load;
+
+	if (load->lanes != NULL)
+		record->append.lane =
+		    load->lanes[load->turn++ % load->lane_count];
 	record->begun_us = hb_clock_mono_us();
 	hb_spool_append(&record->append);
 }
@@ -338,6 +349,70 @@ backlog(const char *directory, uint64_t count, size_t len)
 	hb_spool_close(spool);
 }
 
+/* --- lanes ---------------------------------------------------------------- */
+
+static void
+on_more(void *arg)
+{
+	struct hb_spool_cursor *cursor = *(struct hb_spool_cursor **)arg;
+	struct hb_spool_record record;
+	struct hb_error err;
+
+	while (hb_spool_cursor_next(cursor, &record, &err) ==
+	       HB_SPOOL_RECORD) {
+		hb_spool_settle(&record.ref);
+		free(record.bytes);
+	}
+}
+
+/* Lanes of their names, and a cursor for each that waits at its end. */
+static void
+open_lanes(struct load *load, struct hb_spool_cursor **cursors,
+    struct hb_loop *loop)
+{
+	for (unsigned i = 0; i < load->lane_count; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "sink:destination-%u", i);
+		load->lanes[i] = hb_spool_lane(load->spool, hb_span_of(name));
+		cursors[i] = hb_spool_cursor_new(
+		    load->lanes[i], loop, on_more, &cursors[i]);
+		on_more(&cursors[i]);
+	}
+}
+
+static void
+lanes(const char *directory, unsigned count, double seconds,
+    unsigned in_flight, size_t len)
+{
+	struct load load = {.spool = open_spool(directory),
+	    .in_flight = in_flight,
+	    .lane_count = count,
+	    .len = len};
+	struct hb_spool_cursor **cursors = hb_xcalloc(count, sizeof(*cursors));
+	struct hb_error err;
+	struct hb_loop *loop = hb_loop_new("reader", &err);
+
+	if (loop == NULL)
+		die(&err);
+	load.lanes = hb_xcalloc(count, sizeof(*load.lanes));
+	open_lanes(&load, cursors, loop);
+	if (!hb_loop_start(loop, &err))
+		die(&err);
+	load_start(&load, "sink:destination-0", UINT64_MAX);
+	usleep(1500000);
+	steady_phase(&load, "lanes", seconds);
+	load_stop(&load, true);
+	hb_loop_stop(loop);
+	hb_loop_join(loop);
+	for (unsigned i = 0; i < count; i++)
+		hb_spool_cursor_free(cursors[i]);
+	hb_loop_free(loop);
+	hb_spool_close(load.spool);
+	free(load.lanes);
+	free(cursors);
+}
+
 static double
 number(int argc, char **argv, int i, double fallback)
 {
@@ -347,20 +422,26 @@ number(int argc, char **argv, int i, double fallback)
 int
 main(int argc, char **argv)
 {
-	bool is_steady = argc > 2 && strcmp(argv[2], "steady") == 0;
+	const char *what = argc > 2 ? argv[2] : "";
 
 	hb_log_init(HB_LOG_WARNING, HB_LOG_KV);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (is_steady)
+	if (strcmp(what, "steady") == 0)
 		steady(argv[1], number(argc, argv, 3, 3),
 		    (unsigned)number(argc, argv, 4, 64),
 		    (size_t)number(argc, argv, 5, 2048));
-	else if (argc > 2 && strcmp(argv[2], "backlog") == 0)
+	else if (strcmp(what, "lanes") == 0)
+		lanes(argv[1], (unsigned)number(argc, argv, 3, 500),
+		    number(argc, argv, 4, 3),
+		    (unsigned)number(argc, argv, 5, 64),
+		    (size_t)number(argc, argv, 6, 2048));
+	else if (strcmp(what, "backlog") == 0)
 		backlog(argv[1], (uint64_t)number(argc, argv, 3, 1e6),
 		    (size_t)number(argc, argv, 4, 2048));
 	else
 		return fprintf(stderr,
-			   "usage: spool DIRECTORY steady|backlog [...]\n"),
+			   "usage: spool DIRECTORY steady|backlog|lanes "
+			   "[...]\n"),
 		       2;
 	return 0;
 }

@@ -8,9 +8,12 @@ if HTTP_PARSER
 fuzz_targets += %D%/fuzz_connection
 endif
 fuzz_targets += %D%/fuzz_head
+fuzz_targets += %D%/fuzz_journal
 fuzz_targets += %D%/fuzz_json
 fuzz_targets += %D%/fuzz_predicate
+fuzz_targets += %D%/fuzz_record
 fuzz_targets += %D%/fuzz_secrets
+fuzz_targets += %D%/fuzz_segment
 fuzz_targets += %D%/fuzz_signature
 fuzz_targets += %D%/fuzz_template
 
@@ -57,6 +60,10 @@ tests_fuzz_fuzz_head_SOURCES = %D%/fuzz_head.c $(fuzz_main)
 tests_fuzz_fuzz_head_LDADD = $(HB_LIBS)
 tests_fuzz_fuzz_head_LDFLAGS = $(fuzz_ldflags)
 
+tests_fuzz_fuzz_journal_SOURCES = %D%/fuzz_journal.c $(fuzz_main)
+tests_fuzz_fuzz_journal_LDADD = $(HB_LIBS)
+tests_fuzz_fuzz_journal_LDFLAGS = $(fuzz_ldflags)
+
 tests_fuzz_fuzz_json_SOURCES = %D%/fuzz_json.c %D%/json_reader.c \
 	%D%/json_reader.h $(fuzz_main)
 tests_fuzz_fuzz_json_LDADD = $(HB_LIBS) $(JANSSON_LIBS)
@@ -66,9 +73,19 @@ tests_fuzz_fuzz_predicate_SOURCES = %D%/fuzz_predicate.c $(fuzz_main)
 tests_fuzz_fuzz_predicate_LDADD = $(HB_LIBS)
 tests_fuzz_fuzz_predicate_LDFLAGS = $(fuzz_ldflags)
 
+tests_fuzz_fuzz_record_SOURCES = %D%/fuzz_record.c $(fuzz_main)
+tests_fuzz_fuzz_record_LDADD = $(HB_LIBS)
+tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
+
 tests_fuzz_fuzz_secrets_SOURCES = %D%/fuzz_secrets.c $(fuzz_main)
 tests_fuzz_fuzz_secrets_LDADD = $(HB_LIBS)
 tests_fuzz_fuzz_secrets_LDFLAGS = $(fuzz_ldflags)
+
+# Damage is the rule: nobody wants to read of it.
+tests_fuzz_fuzz_segment_SOURCES = %D%/fuzz_segment.c $(fuzz_main)
+tests_fuzz_fuzz_segment_LDADD = $(HB_LIBS)
+tests_fuzz_fuzz_segment_LDFLAGS = $(fuzz_ldflags) \
+	-Wl,--wrap=hb_log_write
 
 tests_fuzz_fuzz_signature_SOURCES = %D%/fuzz_signature.c $(fuzz_main)
 tests_fuzz_fuzz_signature_LDADD = $(HB_LIBS)

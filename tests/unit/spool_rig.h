@@ -8,8 +8,10 @@
 #define HB_TEST_SPOOL_RIG_H
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,7 @@
 #include "../../src/spool/parts.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
+#include "hookbridge/metric.h"
 
 /* --- the disk ------------------------------------------------------------- */
 
@@ -44,7 +47,16 @@ static _Atomic unsigned rig_calls[RIG_CALLS];
  * kind having gone before; with this error. */
 static _Atomic unsigned rig_all, rig_fail_first, rig_fail_end;
 static _Atomic int rig_fail_error;
+static _Atomic unsigned rig_fail_kinds = UINT_MAX; /* bits: which kinds */
 static _Atomic bool rig_fail_short; /* writes: half of it, then the error */
+/* Syncs are counted, and fail, but are not done, nor is there a disk: no power
+ * is cut, and there are thousands of them. */
+static bool rig_skips_syncs;
+/* Names have changed since a directory was synced; and whether a file that had
+ * another name was written over then. */
+static _Atomic bool rig_is_renamed, rig_reused_too_early;
+/* So many reads, and closes, from the next one on: these are not counted. */
+static _Atomic int rig_fail_reads, rig_fail_closes;
 
 static inline bool
 rig_fails(enum rig_call call)
@@ -52,7 +64,8 @@ rig_fails(enum rig_call call)
 	unsigned n = atomic_fetch_add(&rig_all, 1) + 1;
 
 	atomic_fetch_add(&rig_calls[call], 1);
-	if (n < rig_fail_first || n >= rig_fail_end)
+	if (n < rig_fail_first || n >= rig_fail_end ||
+	    (rig_fail_kinds >> call & 1) == 0)
 		return false;
 	errno = rig_fail_error;
 	return true;
@@ -82,13 +95,18 @@ pwrite(int fd, const void *data, size_t len, off_t offset)
 int
 fdatasync(int fd)
 {
-	return rig_fails(RIG_SYNC) ? -1 : (int)syscall(SYS_fdatasync, fd);
+	if (rig_fails(RIG_SYNC))
+		return -1;
+	return rig_skips_syncs ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
 
 int
 fsync(int fd)
 {
-	return rig_fails(RIG_SYNC) ? -1 : (int)syscall(SYS_fsync, fd);
+	if (rig_fails(RIG_SYNC))
+		return -1;
+	rig_is_renamed = false;
+	return rig_skips_syncs ? 0 : (int)syscall(SYS_fsync, fd);
 }
 
 int
@@ -102,15 +120,19 @@ openat(int dir, const char *name, int flags, ...)
 	va_end(ap);
 	if ((flags & O_ACCMODE) != O_RDONLY && rig_fails(RIG_OPEN))
 		return -1;
+	if (strncmp(name, "pool-", 5) == 0 && (flags & O_CREAT) == 0 &&
+	    rig_is_renamed)
+		rig_reused_too_early = true;
 	return (int)syscall(SYS_openat, dir, name, flags, mode);
 }
 
 int
 renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return rig_fails(RIG_RENAME)
-		   ? -1
-		   : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
+	if (rig_fails(RIG_RENAME))
+		return -1;
+	rig_is_renamed = true;
+	return (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
 }
 
 int
@@ -124,9 +146,39 @@ fallocate(int fd, int mode, off_t offset, off_t len)
 int
 unlinkat(int dir, const char *name, int flags)
 {
-	return rig_fails(RIG_UNLINK)
-		   ? -1
-		   : (int)syscall(SYS_unlinkat, dir, name, flags);
+	if (rig_fails(RIG_UNLINK))
+		return -1;
+	rig_is_renamed = true;
+	return (int)syscall(SYS_unlinkat, dir, name, flags);
+}
+
+ssize_t
+pread(int fd, void *data, size_t len, off_t offset)
+{
+	if (rig_fail_reads > 0) {
+		rig_fail_reads--;
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, data, len, offset);
+}
+
+/* It is closed whatever close() says; a sanitizer has to know. */
+int
+close(int fd)
+{
+	static int (*next)(int fd);
+	int rc;
+
+	if (next == NULL)
+		next = (int (*)(int))(uintptr_t)dlsym(RTLD_NEXT, "close");
+	rc = next(fd);
+	if (rig_fail_closes > 0) {
+		rig_fail_closes--;
+		errno = EIO;
+		return -1;
+	}
+	return rc;
 }
 
 /* --- directories ---------------------------------------------------------- */
@@ -134,18 +186,22 @@ unlinkat(int dir, const char *name, int flags)
 #define RIG_PATH 128
 #define RIG_SEGMENT HB_SPOOL_FILE_MIN
 
-static char rig_root[] = "/tmp/hb-spool-XXXXXX";
+#define RIG_ROOT "/hb-spool-XXXXXX"
+
+static char rig_root[32];
 
 static inline int
 rig_setup(void **state)
 {
 	(void)state;
 	hb_log_init(HB_LOG_ERROR, HB_LOG_KV);
+	snprintf(rig_root, sizeof(rig_root), "/tmp" RIG_ROOT);
 	return mkdtemp(rig_root) != NULL ? 0 : -1;
 }
 
 static inline void
-rig_each_file(const char *path, void (*each)(const char *name, const char *file))
+rig_each_file(
+    const char *path, void (*each)(const char *name, const char *file))
 {
 	DIR *stream = opendir(path);
 	struct dirent *entry;
@@ -177,6 +233,15 @@ rig_remove(const char *path)
 }
 
 static inline int
+rig_setup_fast(void **state)
+{
+	hb_log_init(HB_LOG_ERROR, HB_LOG_KV);
+	rig_skips_syncs = true;
+	snprintf(rig_root, sizeof(rig_root), "/dev/shm" RIG_ROOT);
+	return mkdtemp(rig_root) != NULL ? 0 : rig_setup(state);
+}
+
+static inline int
 rig_teardown(void **state)
 {
 	(void)state;
@@ -200,19 +265,18 @@ static inline void
 rig_copy_file(const char *name, const char *file)
 {
 	char to[2 * RIG_PATH + 256];
-	char *bytes = hb_xmalloc(1 << 20);
+	static char bytes[RIG_SEGMENT];
 	int in = open(file, O_RDONLY), out;
 	ssize_t n;
 
 	snprintf(to, sizeof(to), "%s/%s", rig_copy_to, name);
 	out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	assert_true(out >= 0);
-	while (in >= 0 && (n = read(in, bytes, 1 << 20)) > 0)
+	while (in >= 0 && (n = read(in, bytes, sizeof(bytes))) > 0)
 		assert_int_equal(write(out, bytes, (size_t)n), n);
 	if (in >= 0)
 		close(in);
 	close(out);
-	free(bytes);
 }
 
 /* The files as they are now. */
@@ -275,8 +339,9 @@ struct rig {
 	struct hb_loop *loop; /* where done runs */
 };
 
+/* To read: nothing can be appended. */
 static inline void
-rig_open_size(struct rig *rig, uint64_t max_size)
+rig_open_to_read(struct rig *rig, uint64_t max_size)
 {
 	struct hb_spool_options options = {.directory = rig->path,
 	    .max_size = max_size,
@@ -286,6 +351,15 @@ rig_open_size(struct rig *rig, uint64_t max_size)
 	rig->spool = hb_spool_open(&options, &err);
 	if (rig->spool == NULL)
 		fail_msg("%s", err.text);
+	rig->loop = NULL;
+}
+
+static inline void
+rig_open_size(struct rig *rig, uint64_t max_size)
+{
+	struct hb_error err = {0};
+
+	rig_open_to_read(rig, max_size);
 	rig->loop = hb_loop_new("home", &err);
 	assert_non_null(rig->loop);
 	assert_true(hb_loop_start(rig->loop, &err));
@@ -301,10 +375,12 @@ static inline void
 rig_close(struct rig *rig)
 {
 	hb_spool_close(rig->spool);
+	rig->spool = NULL;
+	if (rig->loop == NULL)
+		return;
 	hb_loop_stop(rig->loop);
 	hb_loop_join(rig->loop);
 	hb_loop_free(rig->loop);
-	rig->spool = NULL;
 }
 
 static inline void
@@ -419,6 +495,39 @@ rig_texts(struct rig *rig, const char *lane)
 	texts[len] = '\0';
 	hb_spool_cursor_free(cursor);
 	return texts;
+}
+
+/* Whether the writer sleeps, with nothing under way. */
+static inline bool
+rig_is_asleep(struct rig *rig)
+{
+	bool is_asleep;
+
+	pthread_mutex_lock(&rig->spool->lock);
+	is_asleep = rig->spool->is_asleep;
+	pthread_mutex_unlock(&rig->spool->lock);
+	return is_asleep;
+}
+
+/* The files as they were at one moment: what a crash would leave. */
+static inline const char *
+rig_snapshot(struct rig *rig, char copy[RIG_PATH])
+{
+	for (;;) {
+		unsigned calls = rig_all;
+		bool was_asleep = rig_is_asleep(rig);
+
+		rig_copy(rig->path, rig_path(copy));
+		if (was_asleep && rig_is_asleep(rig) && rig_all == calls)
+			return copy;
+		rig_remove(copy);
+	}
+}
+
+static inline int64_t
+rig_metric(enum hb_metric_family family)
+{
+	return hb_metric_value(hb_metric_get(family, NULL, NULL, NULL, NULL));
 }
 
 /* Until the writer has written what was settled, and used files again. */

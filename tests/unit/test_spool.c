@@ -19,14 +19,16 @@ test_append_settle_reopen(void **state)
 	rig_put(&rig, "a", "");
 	rig_put(&rig, "a", "four");
 	assert_string_equal(rig_texts(&rig, "a"), "one two  four ");
-	hb_spool_settle(&two);
-	hb_spool_settle(&two);
+	assert_true(hb_spool_settle(&two));
+	assert_false(hb_spool_settle(&two));
 	assert_string_equal(rig_texts(&rig, "a"), "one  four ");
 	rig_close(&rig);
 
 	rig_open(&rig);
 	assert_string_equal(rig_texts(&rig, "a"), "one  four ");
 	assert_string_equal(rig_texts(&rig, "b"), "three ");
+	two.lane = rig_lane(&rig, "a"); /* numbers outlive the process */
+	assert_false(hb_spool_settle(&two));
 	rig_put(&rig, "a", "five");
 	assert_string_equal(rig_texts(&rig, "a"), "one  four five ");
 	rig_close(&rig);
@@ -241,6 +243,72 @@ test_cursor_goes_on(void **state)
 	rig_end(&rig);
 }
 
+/* The next record of the cursor is this; NULL: it is at its end. */
+static void
+expect_next(struct hb_spool_cursor *cursor, const char *text)
+{
+	struct hb_spool_record record;
+	struct hb_error err;
+
+	if (text == NULL) {
+		assert_int_equal(hb_spool_cursor_next(cursor, &record, &err),
+		    HB_SPOOL_END);
+		return;
+	}
+	assert_int_equal(
+	    hb_spool_cursor_next(cursor, &record, &err), HB_SPOOL_RECORD);
+	assert_int_equal(record.ref.len, strlen(text));
+	assert_memory_equal(record.bytes, text, record.ref.len);
+	free(record.bytes);
+}
+
+/* To a number, whether or not it is the lane's, settled, or far beyond; over
+ * the records of a segment that is written and of one that is sealed. */
+static void
+check_seek(struct rig *rig, const struct hb_spool_ref *refs)
+{
+	struct hb_spool_cursor *cursor =
+	    hb_spool_cursor_new(rig_lane(rig, "a"), NULL, NULL, NULL);
+
+	expect_next(cursor, "one");
+	hb_spool_cursor_seek(cursor, refs[3].seq);
+	expect_next(cursor, "four");
+	expect_next(cursor, NULL);
+	hb_spool_cursor_seek(cursor, refs[2].seq); /* settled */
+	expect_next(cursor, "four");
+	hb_spool_cursor_seek(cursor, refs[1].seq); /* another lane's */
+	expect_next(cursor, "four");
+	hb_spool_cursor_seek(cursor, refs[0].seq);
+	expect_next(cursor, "one");
+	expect_next(cursor, "four");
+	hb_spool_cursor_seek(cursor, 0);
+	expect_next(cursor, "one");
+	hb_spool_cursor_seek(cursor, refs[3].seq + 1000);
+	expect_next(cursor, NULL);
+	hb_spool_cursor_rewind(cursor);
+	expect_next(cursor, "one");
+	hb_spool_cursor_free(cursor);
+}
+
+static void
+test_cursor_seeks(void **state)
+{
+	static const char *const texts[] = {"one", "two", "three", "four"};
+	struct hb_spool_ref refs[HB_COUNT(texts)];
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	for (size_t i = 0; i < HB_COUNT(texts); i++)
+		refs[i] = rig_put(&rig, i == 1 ? "b" : "a", texts[i]);
+	hb_spool_settle(&refs[2]);
+	check_seek(&rig, refs);
+	rig_close(&rig);
+	rig_open(&rig);
+	check_seek(&rig, refs);
+	rig_end(&rig);
+}
+
 struct watch {
 	struct hb_loop *loop;
 	struct hb_spool_cursor *cursor;
@@ -399,6 +467,166 @@ test_all_at_once(void **state)
 	rig_end(&rig);
 }
 
+struct settler {
+	const struct hb_spool_ref *refs;
+	unsigned count, news;
+};
+
+static void *
+settle_all(void *arg)
+{
+	struct settler *settler = arg;
+
+	for (unsigned i = 0; i < settler->count; i++)
+		settler->news += hb_spool_settle(&settler->refs[i]);
+	return NULL;
+}
+
+/* Of two threads that settle the same records exactly one is told so. */
+static void
+test_settled_once(void **state)
+{
+	enum { COUNT = 2000 };
+	struct rig_item *items = hb_xcalloc(COUNT, sizeof(*items));
+	struct hb_spool_ref refs[COUNT];
+	struct settler settlers[2];
+	struct hb_spool_lane_stats stats;
+	pthread_t threads[2];
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	for (unsigned i = 0; i < COUNT; i++)
+		rig_send(&rig, &items[i], rig_lane(&rig, "a"), "x", 1);
+	for (unsigned i = 0; i < COUNT; i++) {
+		assert_true(rig_wait(&items[i]));
+		refs[i] = items[i].append.ref;
+	}
+	for (int i = 0; i < 2; i++) {
+		settlers[i] = (struct settler){refs, COUNT, 0};
+		pthread_create(&threads[i], NULL, settle_all, &settlers[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(settlers[0].news + settlers[1].news, COUNT);
+	hb_spool_lane_stats(rig_lane(&rig, "a"), &stats);
+	assert_int_equal(stats.records, 0);
+	assert_int_equal(stats.bytes, 0);
+	free(items);
+	rig_end(&rig);
+}
+
+/* --- many lanes ----------------------------------------------------------- */
+
+enum { LANES = 300 };
+
+static unsigned
+count_descriptors(void)
+{
+	return rig_count_files("/proc/self/fd", "");
+}
+
+static struct hb_spool_lane *
+numbered_lane(struct rig *rig, unsigned number)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "lane-%u", number);
+	return rig_lane(rig, name);
+}
+
+/* Records for each lane in turn: over several segments. */
+static void
+put_in_turn(struct rig *rig, unsigned rounds)
+{
+	static char bytes[100];
+	struct rig_item *items =
+	    hb_xcalloc((size_t)rounds * LANES, sizeof(*items));
+
+	for (unsigned i = 0; i < rounds * LANES; i++)
+		rig_send(rig, &items[i], numbered_lane(rig, i % LANES), bytes,
+		    sizeof(bytes));
+	for (unsigned i = 0; i < rounds * LANES; i++)
+		assert_true(rig_wait(&items[i]));
+	free(items);
+}
+
+/* A cursor for each, all of them under way: they share the descriptors of the
+ * segments they are in, and leave none behind. */
+static void
+test_many_cursors(void **state)
+{
+	struct hb_spool_cursor *cursors[LANES];
+	struct hb_spool_record record;
+	struct hb_spool_stats stats;
+	unsigned before, count = 0;
+	struct hb_error err;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	put_in_turn(&rig, 8);
+	hb_spool_stats(rig.spool, &stats);
+	assert_in_range(stats.segments, 3, 10);
+	before = count_descriptors();
+	for (unsigned i = 0; i < LANES; i++)
+		cursors[i] = hb_spool_cursor_new(
+		    numbered_lane(&rig, i), NULL, NULL, NULL);
+	for (unsigned round = 0; round < 8; round++)
+		for (unsigned i = 0; i < LANES; i++, count++) {
+			assert_int_equal(hb_spool_cursor_next(cursors[i],
+					     &record, &err),
+			    HB_SPOOL_RECORD);
+			assert_true(hb_spool_settle(&record.ref));
+			free(record.bytes);
+			if (count % 100 == 0)
+				assert_in_range(count_descriptors() - before, 1,
+				    stats.segments);
+		}
+	for (unsigned i = 0; i < LANES; i++)
+		assert_int_equal(hb_spool_cursor_next(cursors[i], &record,
+				     &err),
+		    HB_SPOOL_END);
+	assert_int_equal(count_descriptors(), before);
+	for (unsigned i = 0; i < LANES; i++)
+		hb_spool_cursor_free(cursors[i]);
+	rig_end(&rig);
+}
+
+/* --- metrics -------------------------------------------------------------- */
+
+static void
+test_metrics(void **state)
+{
+	int64_t appends = rig_metric(HB_M_SPOOL_APPENDS);
+	int64_t errors = rig_metric(HB_M_SPOOL_ERRORS);
+	char *text;
+	size_t len;
+	FILE *out;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	for (int i = 0; i < 3; i++)
+		rig_put(&rig, "a", "x");
+	assert_int_equal(rig_metric(HB_M_SPOOL_APPENDS) - appends, 3);
+	assert_int_equal(rig_metric(HB_M_SPOOL_ERRORS) - errors, 0);
+	rig_fail(1, 1, EIO); /* the write, which another file makes up for */
+	assert_true(rig_put(&rig, "a", "x").seq > 0);
+	assert_int_equal(rig_metric(HB_M_SPOOL_ERRORS) - errors, 1);
+	assert_int_equal(rig_metric(HB_M_SPOOL_APPENDS) - appends, 4);
+	rig_end(&rig);
+
+	out = open_memstream(&text, &len);
+	hb_metric_write(out);
+	fclose(out);
+	assert_null(
+	    strstr(text, "hookbridge_spool_sync_duration_seconds_count 0\n"));
+	assert_non_null(
+	    strstr(text, "hookbridge_spool_sync_duration_seconds_count "));
+	free(text);
+}
+
 /* --- opening -------------------------------------------------------------- */
 
 static void
@@ -483,9 +711,13 @@ main(void)
 	    cmocka_unit_test(test_group_commit),
 	    cmocka_unit_test(test_done_means_synced),
 	    cmocka_unit_test(test_cursor_goes_on),
+	    cmocka_unit_test(test_cursor_seeks),
 	    cmocka_unit_test(test_cursor_is_told),
 	    cmocka_unit_test(test_cursor_without_descriptors),
 	    cmocka_unit_test(test_all_at_once),
+	    cmocka_unit_test(test_settled_once),
+	    cmocka_unit_test(test_many_cursors),
+	    cmocka_unit_test(test_metrics),
 	    cmocka_unit_test(test_refuses_options),
 	    cmocka_unit_test(test_refuses_directories),
 	};

@@ -59,7 +59,7 @@ check_history(struct rig *rig, const struct history *history, unsigned n)
 	bool has[RECORDS] = {0};
 	int last = -1;
 
-	rig_copy(rig->path, rig_path(copy.path));
+	rig_snapshot(rig, copy.path);
 	rig_open(&copy);
 	cursor = hb_spool_cursor_new(rig_lane(&copy, "a"), NULL, NULL, NULL);
 	while (hb_spool_cursor_next(cursor, &record, &err) ==
@@ -123,6 +123,7 @@ test_one_failure(void **state)
 	(void)state;
 	fail_each(1, EIO, false);
 	fail_each(1, ENOSPC, true);
+	fail_each(1, EINTR, false);
 }
 
 static void
@@ -163,6 +164,163 @@ test_a_failed_sync_is_made_up_for(void **state)
 	rig_open(&rig);
 	/* What stood in the file that failed is not taken a second time. */
 	assert_string_equal(rig_texts(&rig, "a"), "one two three ");
+	rig_end(&rig);
+}
+
+/* Nor when another file has to be begun. */
+static void
+test_a_failed_beginning_is_made_up_for(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 6; n++) {
+		struct rig rig;
+
+		rig_start(&rig);
+		rig_fail(n, 1, EIO);
+		assert_true(rig_put(&rig, "a", "one").seq > 0);
+		assert_true(rig_all >= rig_fail_first);
+		rig_fail(0, 0, 0);
+		assert_string_equal(rig_texts(&rig, "a"), "one ");
+		rig_end(&rig);
+	}
+}
+
+/* What close() says comes too late to matter, and is told. */
+static void
+test_a_failed_close(void **state)
+{
+	int64_t errors = rig_metric(HB_M_SPOOL_ERRORS);
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	rig_put(&rig, "a", "one");
+	rig_fail(1, 1, EIO); /* the segment is given up */
+	rig_fail_closes = 1;
+	assert_true(rig_put(&rig, "a", "two").seq > 0);
+	assert_int_equal(rig_fail_closes, 0);
+	assert_int_equal(rig_metric(HB_M_SPOOL_ERRORS) - errors, 2);
+	assert_string_equal(rig_texts(&rig, "a"), "one two ");
+	rig_close(&rig);
+	rig_open(&rig);
+	assert_string_equal(rig_texts(&rig, "a"), "one two ");
+	rig_end(&rig);
+}
+
+/* A segment that was given up leaves the writer nothing to do. */
+static void
+test_it_sleeps_after_a_failure(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	rig_put(&rig, "a", "one");
+	rig_fail(1, 1, EIO);
+	assert_true(rig_put(&rig, "a", "two").seq > 0);
+	rig_rest(&rig);
+	rig_end(&rig);
+}
+
+/* Who looks at the state before he appends will see that it is well again. */
+static void
+test_it_heals_by_itself(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(errors); i++) {
+		struct hb_spool_stats stats;
+		struct rig rig;
+
+		rig_start(&rig);
+		rig_fail(1, UINT32_MAX / 2, errors[i]);
+		assert_int_equal(rig_put(&rig, "a", "x").seq, 0);
+		hb_spool_stats(rig.spool, &stats);
+		assert_int_not_equal(stats.state, HB_SPOOL_OK);
+		rig_fail(0, 0, 0);
+		while (stats.state != HB_SPOOL_OK) {
+			usleep(1000);
+			hb_spool_stats(rig.spool, &stats);
+		}
+		assert_true(rig_put(&rig, "a", "y").seq > 0);
+		rig_end(&rig);
+	}
+}
+
+/* A disk that refuses to read for a while loses nothing; one that goes on
+ * refusing does not hold up what is behind. */
+static void
+test_reads_that_fail(void **state)
+{
+	struct hb_spool_cursor *cursor;
+	struct hb_spool_record record;
+	struct hb_spool_stats stats;
+	struct hb_error err;
+	struct rig rig;
+	unsigned later = 0;
+
+	(void)state;
+	rig_start(&rig);
+	rig_put(&rig, "a", "one");
+	rig_put(&rig, "a", "two");
+	cursor = hb_spool_cursor_new(rig_lane(&rig, "a"), NULL, NULL, NULL);
+	rig_fail_reads = 2;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(hb_spool_cursor_next(cursor, &record, &err),
+		    HB_SPOOL_LATER);
+		assert_int_equal(err.code, HB_E_IO);
+	}
+	assert_int_equal(
+	    hb_spool_cursor_next(cursor, &record, &err), HB_SPOOL_RECORD);
+	assert_memory_equal(record.bytes, "one", 3);
+	free(record.bytes);
+	hb_spool_cursor_rewind(cursor);
+	rig_fail_reads = 5;
+	while (hb_spool_cursor_next(cursor, &record, &err) == HB_SPOOL_LATER)
+		later++;
+	assert_int_equal(later, 4);
+	assert_memory_equal(record.bytes, "two", 3);
+	free(record.bytes);
+	hb_spool_stats(rig.spool, &stats);
+	assert_int_equal(stats.lost, 1);
+	assert_int_equal(stats.records, 1);
+	hb_spool_cursor_free(cursor);
+	rig_end(&rig);
+}
+
+/* Without its index the rest of a segment is passed over until the next
+ * start. */
+static void
+test_an_index_that_cannot_be_read(void **state)
+{
+	struct hb_spool_cursor *cursor;
+	struct hb_spool_record record;
+	struct hb_spool_stats stats;
+	struct hb_error err;
+	struct rig rig;
+	unsigned later = 0;
+
+	(void)state;
+	rig_start(&rig);
+	rig_put(&rig, "a", "one");
+	rig_close(&rig);
+	rig_open(&rig);
+	rig_put(&rig, "a", "two");
+	cursor = hb_spool_cursor_new(rig_lane(&rig, "a"), NULL, NULL, NULL);
+	rig_fail_reads = 5;
+	while (hb_spool_cursor_next(cursor, &record, &err) == HB_SPOOL_LATER)
+		later++;
+	assert_int_equal(later, 4);
+	assert_memory_equal(record.bytes, "two", 3);
+	free(record.bytes);
+	hb_spool_cursor_free(cursor);
+	hb_spool_stats(rig.spool, &stats);
+	assert_int_equal(stats.lost, 0);
+	assert_int_equal(stats.records, 2);
+	rig_close(&rig);
+	rig_open(&rig);
+	assert_string_equal(rig_texts(&rig, "a"), "one two ");
 	rig_end(&rig);
 }
 
@@ -241,9 +399,15 @@ main(void)
 	    cmocka_unit_test(test_two_failures),
 	    cmocka_unit_test(test_broken_from_there_on),
 	    cmocka_unit_test(test_a_failed_sync_is_made_up_for),
+	    cmocka_unit_test(test_a_failed_beginning_is_made_up_for),
+	    cmocka_unit_test(test_a_failed_close),
+	    cmocka_unit_test(test_it_sleeps_after_a_failure),
+	    cmocka_unit_test(test_it_heals_by_itself),
+	    cmocka_unit_test(test_reads_that_fail),
+	    cmocka_unit_test(test_an_index_that_cannot_be_read),
 	    cmocka_unit_test(test_codes_and_backoff),
 	    cmocka_unit_test(test_modest_file_systems),
 	};
 
-	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
+	return cmocka_run_group_tests(tests, rig_setup_fast, rig_teardown);
 }

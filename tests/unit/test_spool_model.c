@@ -316,5 +316,5 @@ main(void)
 	    cmocka_unit_test(test_random_histories),
 	};
 
-	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
+	return cmocka_run_group_tests(tests, rig_setup_fast, rig_teardown);
 }

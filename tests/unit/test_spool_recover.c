@@ -3,8 +3,10 @@
  *
  * A sample is written once; its files are copied as they are while the spool
  * runs (a crash) and once it is closed. Then copies are damaged at every byte
- * that matters: whatever comes back must be records of the sample, in their
- * order, and all of them but those that were hit. */
+ * that matters, and at some of those that do not (HB_SPOOL_ALL=1: at all of
+ * them, for some minutes): whatever comes back must be records of the sample,
+ * in their order, and all of them but those that were hit. */
+#include "hookbridge/crc32c.h"
 #include "spool_rig.h"
 
 static const char *const texts[] = {"alpha", "beta", "gamma-gamma", "delta",
@@ -23,7 +25,7 @@ make_sample(void **state)
 	struct hb_spool_segment *seg;
 	struct rig rig;
 
-	if (rig_setup(state) != 0)
+	if (rig_setup_fast(state) != 0)
 		return -1;
 	rig_start(&rig);
 	for (size_t i = 0; i < TEXTS; i++) {
@@ -72,7 +74,7 @@ recover(const char *path)
 	char *rest, *word;
 
 	snprintf(rig.path, sizeof(rig.path), "%s", path);
-	rig_open(&rig);
+	rig_open_to_read(&rig, 64 * RIG_SEGMENT);
 	rest = rig_texts(&rig, "a");
 	if (rest[0] == '\0') /* the lane's name was hit */
 		rest = rig_texts(&rig, "lost+found");
@@ -147,14 +149,38 @@ test_undamaged(void **state)
 }
 
 static void
-flip_all(const char *sample, uint64_t from, uint64_t to)
+flip_some(const char *sample, uint64_t from, uint64_t to, unsigned step)
 {
-	for (uint64_t offset = from; offset < to; offset++) {
+	for (uint64_t offset = from; offset < to; offset += step) {
 		struct result result =
 		    flip(sample, offset, (uint8_t)(1 << offset % 8));
 
 		check_all_but(&result, offset);
 	}
+}
+
+static void
+flip_all(const char *sample, uint64_t from, uint64_t to)
+{
+	flip_some(sample, from, to, 1);
+}
+
+/* What stands nowhere near a record. */
+static void
+test_flips_in_between(void **state)
+{
+	const uint64_t trailer = RIG_SEGMENT - HB_SPOOL_BLOCK;
+	unsigned step = getenv("HB_SPOOL_ALL") != NULL ? 1 : 509;
+
+	(void)state;
+	flip_some(crashed, HB_SPOOL_HEADER_SIZE, HB_SPOOL_BLOCK, step);
+	flip_some(crashed, offsets[TEXTS] + 64, RIG_SEGMENT, step);
+	flip_some(closed, 0, HB_SPOOL_HEADER_COPY, step);
+	flip_some(closed, HB_SPOOL_HEADER_COPY + HB_SPOOL_HEADER_SIZE,
+	    HB_SPOOL_BLOCK, step);
+	flip_some(closed, offsets[TEXTS] + 700, trailer, step);
+	flip_some(
+	    closed, trailer + HB_SPOOL_TRAILER_SIZE, RIG_SEGMENT, step);
 }
 
 static void
@@ -195,23 +221,42 @@ cut(const char *sample, uint64_t size)
 
 /* Whatever ends before the cut is there, and nothing of what does not. */
 static void
+check_cut(const struct result *result, uint64_t size)
+{
+	for (size_t i = 0; i < TEXTS; i++) {
+		uint64_t end = offsets[i] + hb_spool_record_size(
+						(uint32_t)strlen(texts[i]));
+
+		if (i != SETTLED && result->has[i] != (size >= end))
+			fail_msg("cut at %llu: %s", (unsigned long long)size,
+			    texts[i]);
+	}
+}
+
+static void
+cut_some(const char *sample, uint64_t from, uint64_t to, unsigned step)
+{
+	for (uint64_t size = from; size < to; size += step) {
+		struct result result = cut(sample, size);
+
+		check_cut(&result, size);
+	}
+}
+
+static void
 test_cuts(void **state)
 {
-	(void)state;
-	for (uint64_t size = 0; size < offsets[TEXTS] + 16;
-	     size += size < HB_SPOOL_BLOCK ? 511 : 1) {
-		struct result result = cut(crashed, size);
+	unsigned step = getenv("HB_SPOOL_ALL") != NULL ? 1 : 509;
+	const char *samples[] = {crashed, closed};
 
-		for (size_t i = 0; i < TEXTS; i++)
-			if (i != SETTLED && size < HB_SPOOL_BLOCK)
-				assert_false(result.has[i]);
-			else if (i != SETTLED)
-				assert_int_equal(
-				    result.has[i], size >= offsets[i] +
-						       hb_spool_record_size(
-							   (uint32_t)strlen(
-							       texts[i])));
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(samples); i++) {
+		cut_some(samples[i], 0, HB_SPOOL_BLOCK, step);
+		cut_some(samples[i], HB_SPOOL_BLOCK, offsets[TEXTS] + 16, 1);
+		cut_some(samples[i], offsets[TEXTS] + 16, RIG_SEGMENT, step);
 	}
+	cut_some(closed, RIG_SEGMENT - HB_SPOOL_BLOCK,
+	    RIG_SEGMENT - HB_SPOOL_BLOCK + HB_SPOOL_TRAILER_SIZE + 8, 1);
 }
 
 /* Damage that later records prove is kept for a closer look, once the rest is
@@ -388,6 +433,79 @@ test_foreign_names(void **state)
 	rig_remove(rig.path);
 }
 
+/* --- numbers -------------------------------------------------------------- */
+
+/* A segment that has one settlement, of number seq, and nothing else: the one
+ * that had the record is gone. */
+static void
+write_settlement(const char *path, uint64_t seq)
+{
+	static uint8_t file[RIG_SEGMENT];
+	struct hb_spool_header header = {
+	    .number = 1, .first_seq = 1, .file_size = sizeof(file)};
+	struct hb_spool_settled settled = {.number = seq / HB_SPOOL_PAGE_SEQS};
+	struct hb_spool_head head = {.type = HB_SPOOL_SETTLED,
+	    .len = HB_SPOOL_PAGE_SIZE,
+	    .synced = HB_SPOOL_BLOCK};
+	struct hb_spool_key key = hb_spool_header_key(&header);
+	uint8_t *out = file + HB_SPOOL_BLOCK;
+	char name[RIG_PATH + 32];
+	int fd;
+
+	memset(file, 0, sizeof(file));
+	hb_spool_header_put(&header, file);
+	settled.words[seq % HB_SPOOL_PAGE_SEQS / 64] = UINT64_C(1) << seq % 64;
+	hb_spool_settled_put(&settled, out + HB_SPOOL_HEAD_SIZE);
+	head.payload_crc = hb_crc32c(
+	    key.seed, out + HB_SPOOL_HEAD_SIZE, HB_SPOOL_PAGE_SIZE);
+	hb_spool_head_put(&head, key, out);
+	mkdir(path, 0700);
+	snprintf(name, sizeof(name), "%s/0000000000000001.seg", path);
+	fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, file, sizeof(file)), sizeof(file));
+	close(fd);
+}
+
+/* A number that was settled is never given out again: the new record would be
+ * taken for settled at the next start. */
+static void
+test_numbers_go_on(void **state)
+{
+	const uint64_t seqs[] = {1, 63, 64, 4095, 4096, 123456789};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(seqs); i++) {
+		struct rig rig;
+
+		write_settlement(rig_path(rig.path), seqs[i]);
+		rig_open(&rig);
+		assert_int_equal(rig_put(&rig, "a", "new").seq, seqs[i] + 1);
+		rig_close(&rig);
+		rig_open(&rig);
+		assert_string_equal(rig_texts(&rig, "a"), "new ");
+		rig_end(&rig);
+	}
+}
+
+/* Nobody has counted that far: no record could be told apart behind it. */
+static void
+test_refuses_high_numbers(void **state)
+{
+	struct rig rig;
+	struct hb_spool_options options = {.directory = rig.path,
+	    .max_size = 64 * RIG_SEGMENT,
+	    .segment_size = RIG_SEGMENT};
+	struct hb_error err = {0};
+
+	(void)state;
+	write_settlement(rig_path(rig.path), HB_SPOOL_SEQ_MAX - 1);
+	assert_null(hb_spool_open(&options, &err));
+	assert_int_equal(err.code, HB_E_CONFIG);
+	assert_non_null(strstr(err.text, "numbers"));
+	assert_int_equal(rig_count_files(rig.path, ".seg"), 1);
+	rig_remove(rig.path);
+}
+
 int
 main(void)
 {
@@ -396,6 +514,7 @@ main(void)
 	    cmocka_unit_test(test_flips_in_records),
 	    cmocka_unit_test(test_flips_in_header),
 	    cmocka_unit_test(test_flips_in_footer),
+	    cmocka_unit_test(test_flips_in_between),
 	    cmocka_unit_test(test_cuts),
 	    cmocka_unit_test(test_quarantine),
 	    cmocka_unit_test(test_damage_at_an_older_end),
@@ -403,6 +522,8 @@ main(void)
 	    cmocka_unit_test(test_no_header),
 	    cmocka_unit_test(test_another_version),
 	    cmocka_unit_test(test_foreign_names),
+	    cmocka_unit_test(test_numbers_go_on),
+	    cmocka_unit_test(test_refuses_high_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, make_sample, remove_sample);
