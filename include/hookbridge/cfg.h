@@ -62,6 +62,12 @@ struct hb_channel_conf {
 	struct hb_strings values; /* what a template may expand to */
 };
 
+/* When a webhook is answered. */
+enum hb_ack {
+	HB_ACK_CONFIRMED, /* the brokers first; what is late is spooled */
+	HB_ACK_SPOOLED    /* the spool first; delivered from there */
+};
+
 struct hb_endpoint_conf {
 	unsigned index; /* into hb_config.endpoints */
 	const char *name;
@@ -79,6 +85,7 @@ struct hb_endpoint_conf {
 	uint64_t body_size;
 	uint64_t metadata_size;
 	bool dedup;
+	int ack; /* enum hb_ack */
 	/* What this endpoint holds of the memory budget; it changes. */
 	struct hb_budget_share *share;
 };
@@ -132,6 +139,9 @@ struct hb_dest_conf {
 
 enum hb_format { HB_FORMAT_JSON, HB_FORMAT_CLOUDEVENTS, HB_FORMAT_RAW };
 
+/* What becomes of an event that is too large for its destination. */
+enum hb_oversize { HB_OVERSIZE_DEAD_LETTER, HB_OVERSIZE_CLAIM_CHECK };
+
 struct hb_header_conf {
 	const char *name;
 	const struct hb_tmpl *value;
@@ -147,6 +157,7 @@ struct hb_target_conf {
 	size_t dest_count;
 	const struct hb_tmpl *key; /* NULL: job_id */
 	int format;                /* enum hb_format */
+	int oversize;              /* enum hb_oversize */
 	struct hb_header_conf *headers;
 	size_t header_count;
 	void *settings; /* type->target_size bytes: maxlen, idempotent, … */
@@ -198,11 +209,33 @@ struct hb_http_conf {
 };
 
 struct hb_delivery_conf {
+	int ack; /* enum hb_ack: of endpoints that do not say */
 	uint64_t ack_timeout_ms, hard_timeout_ms, drain_timeout_ms;
 };
 
 struct hb_dedup_conf {
 	uint64_t window_ms, max_entries;
+};
+
+struct hb_spool_conf {
+	const char *directory; /* NULL: nothing is kept on disk */
+	uint64_t max_size;     /* of deliveries and dead letters together */
+	uint64_t segment_size, group_size;
+	/* Percent: of the deliveries' part, the most that one of several sinks
+	 * may hold; of max_size, the dead letters' part. */
+	uint64_t sink_share, dead_share;
+};
+
+struct hb_claims_conf {
+	const char *directory; /* NULL: no claim checks */
+	uint64_t max_size, max_age_ms;
+};
+
+struct hb_admin_conf {
+	const char *address; /* unix:PATH */
+	bool is_default;     /* nobody asked for it: it may fail to open */
+	/* User names that may change things, besides root and ourselves. */
+	struct hb_strings operators;
 };
 
 struct hb_config {
@@ -229,6 +262,9 @@ struct hb_config {
 	size_t target_count;
 	struct hb_delivery_conf delivery;
 	struct hb_dedup_conf dedup;
+	struct hb_spool_conf spool;
+	struct hb_claims_conf claims;
+	struct hb_admin_conf admin;
 	/* All metadata paths that routes, templates, channels use. */
 	const struct hb_json_paths *metadata_paths;
 	/* HB_VAR_METADATA + the number of paths. */
@@ -243,6 +279,9 @@ struct hb_config {
  * what sinks exist (hb_sink_types()). */
 struct hb_config *hb_config_load(const char *file,
     const struct hb_sink_type *const *types, FILE *report);
+/* Only where things are on this machine (spool, claims, admin), for who needs
+ * no more: nothing else of the file is looked at, and no secret. */
+struct hb_config *hb_config_load_places(const char *file, FILE *report);
 const struct hb_config *hb_config_ref(const struct hb_config *cfg);
 void hb_config_unref(const struct hb_config *cfg);
 /* YAML with every key and its value in force; of secrets the source and the

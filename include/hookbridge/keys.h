@@ -20,6 +20,7 @@ enum hb_key_type {
 	HB_KEY_UINT,      /* uint64_t, within min..max */
 	HB_KEY_SIZE,      /* uint64_t bytes; "64 KiB", "10GiB" */
 	HB_KEY_DURATION,  /* uint64_t milliseconds; "3s", "5 m", "48h" */
+	HB_KEY_PERCENT,   /* uint64_t; "50%", "50 %", 50 */
 	HB_KEY_ENUM,      /* int, one of values */
 	HB_KEY_STRING,    /* const char *, NULL when absent */
 	HB_KEY_STRINGS,   /* struct hb_strings; a scalar is a list of one */

@@ -88,10 +88,19 @@ static const struct hb_key log_keys[] = {
 	    .values = level_words, .help = "the level of request.done" },
 	{ .name = NULL },
 };
+
+const struct hb_key_word hb_ack_words[] = {
+	{ "confirmed", HB_ACK_CONFIRMED },
+	{ "spooled", HB_ACK_SPOOLED },
+	{ NULL, 0 },
+};
+
 #define DELIVERY(member) .offset = offsetof(struct hb_delivery_conf, member)
 
 static const struct hb_key delivery_keys[] = {
-	{ "ack", HB_KEY_CUSTOM, .later = "the disk queue" },
+	{ "ack", HB_KEY_ENUM, DELIVERY(ack), "confirmed",
+	    .values = hb_ack_words,
+	    .help = "when a webhook is answered, unless its endpoint says" },
 	{ "ack_timeout", HB_KEY_DURATION, DELIVERY(ack_timeout_ms), "3s", 10,
 	    HOUR_MS, .help = "the brokers' time to confirm an event" },
 	{ "hard_timeout", HB_KEY_DURATION, DELIVERY(hard_timeout_ms), "10s",
@@ -131,10 +140,10 @@ const struct hb_key hb_keys_top[] = {
 	{ "dead_letter", HB_KEY_CUSTOM,
 	    .help = "a sink and topic or stream for what cannot be published" },
 	{ "delivery", HB_KEY_SECTION, AT(delivery), .sub = delivery_keys },
-	{ "spool", HB_KEY_CUSTOM, .later = "the disk queue" },
+	{ "spool", HB_KEY_SECTION, AT(spool), .sub = hb_keys_spool },
 	{ "dedup", HB_KEY_SECTION, AT(dedup), .sub = dedup_keys },
-	{ "claims", HB_KEY_CUSTOM, .later = "claim checks" },
-	{ "admin", HB_KEY_CUSTOM, .later = "the admin interface" },
+	{ "claims", HB_KEY_SECTION, AT(claims), .sub = hb_keys_claims },
+	{ "admin", HB_KEY_SECTION, AT(admin), .sub = hb_keys_admin },
 	{ .name = NULL },
 };
 
@@ -185,6 +194,7 @@ load_all(struct hb_load *ld)
 		return;
 	if (cfg->workers == 0)
 		cfg->workers = cpu_count();
+	hb_complete_disk(ld);
 	load_with(ld, "listen", hb_load_listen);
 	load_with(ld, "endpoints", hb_load_endpoints);
 	hb_collect_labels(ld);
@@ -196,6 +206,25 @@ load_all(struct hb_load *ld)
 	hb_check_endpoints(ld);
 	hb_check_secrets(ld);
 	hb_check_routes(ld);
+	hb_check_disk(ld);
+	hb_check_admin(ld);
+}
+
+/* What of the file has to do with places on this machine. */
+static void
+load_places(struct hb_load *ld)
+{
+	struct hb_config *cfg = ld->cfg;
+
+	hb_keys_fill(ld, hb_node_get(ld->root, "spool"), hb_keys_spool,
+	    &cfg->spool);
+	hb_keys_fill(ld, hb_node_get(ld->root, "claims"), hb_keys_claims,
+	    &cfg->claims);
+	hb_keys_fill(ld, hb_node_get(ld->root, "admin"), hb_keys_admin,
+	    &cfg->admin);
+	hb_complete_disk(ld);
+	hb_check_disk(ld);
+	hb_check_admin(ld);
 }
 
 static struct hb_config *
@@ -214,9 +243,10 @@ new_config(const char *file)
 	return cfg;
 }
 
-struct hb_config *
-hb_config_load(const char *file, const struct hb_sink_type *const *types,
-    FILE *report)
+/* One stage after the other, each over what those before it made. */
+static struct hb_config *
+load_by(const char *file, const struct hb_sink_type *const *types,
+    void (*stages)(struct hb_load *ld), FILE *report)
 {
 	struct hb_config *cfg = new_config(file);
 	struct hb_load ld = { .cfg = cfg,
@@ -230,7 +260,7 @@ hb_config_load(const char *file, const struct hb_sink_type *const *types,
 	if (hb_span_is_set(text))
 		ld.root = hb_yaml_read(ld.scratch, text, ld.report);
 	if (ld.root != NULL)
-		load_all(&ld);
+		stages(&ld);
 	hb_report_print(ld.report, report);
 	if (hb_report_errors(ld.report) > 0) {
 		hb_config_unref(cfg);
@@ -239,6 +269,21 @@ hb_config_load(const char *file, const struct hb_sink_type *const *types,
 	hb_report_free(ld.report);
 	hb_arena_free(ld.scratch);
 	return cfg;
+}
+
+struct hb_config *
+hb_config_load(const char *file, const struct hb_sink_type *const *types,
+    FILE *report)
+{
+	return load_by(file, types, load_all, report);
+}
+
+struct hb_config *
+hb_config_load_places(const char *file, FILE *report)
+{
+	static const struct hb_sink_type *const none[] = { NULL };
+
+	return load_by(file, none, load_places, report);
 }
 
 /* --- life ----------------------------------------------------------------- */

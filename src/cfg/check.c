@@ -15,9 +15,8 @@
 
 /* --- limits --------------------------------------------------------------- */
 
-/* A setting's node, or the section's, or the file's top. */
-static const struct hb_node *
-setting(struct hb_load *ld, const char *section, const char *key)
+const struct hb_node *
+hb_setting(const struct hb_load *ld, const char *section, const char *key)
 {
 	const struct hb_node *map = hb_node_get(ld->root, section);
 	const struct hb_node *node = hb_node_get(map, key);
@@ -55,7 +54,7 @@ check_dedup(struct hb_load *ld)
 	least = 2 * tolerance + MINUTE_MS;
 	if (tolerance == 0 || cfg->dedup.window_ms >= least)
 		return;
-	refuse_duration(ld, setting(ld, "dedup", "window"),
+	refuse_duration(ld, hb_setting(ld, "dedup", "window"),
 	    cfg->dedup.window_ms, "a dedup.window of at least", least,
 	    "twice the longest tolerance and a minute");
 }
@@ -84,7 +83,7 @@ check_delivery(struct hb_load *ld)
 {
 	const struct hb_config *cfg = ld->cfg;
 	const struct hb_delivery_conf *delivery = &cfg->delivery;
-	const struct hb_node *ack = setting(ld, "delivery", "ack_timeout");
+	const struct hb_node *ack = hb_setting(ld, "delivery", "ack_timeout");
 
 	if (delivery->ack_timeout_ms >= delivery->hard_timeout_ms)
 		refuse_duration(ld, ack, delivery->ack_timeout_ms,
@@ -92,7 +91,7 @@ check_delivery(struct hb_load *ld)
 		    "the hard_timeout");
 	if (delivery->hard_timeout_ms >= SENDER_GIVES_UP_MS && has_svix(cfg))
 		hb_report_warn(ld->report,
-		    setting(ld, "delivery", "hard_timeout"),
+		    hb_setting(ld, "delivery", "hard_timeout"),
 		    "Svix waits 15s for an answer: what is confirmed later is "
 		    "sent again");
 	if (has_kafka(cfg) && delivery->ack_timeout_ms < KAFKA_ACK_MIN_MS)
@@ -109,17 +108,19 @@ check_http(struct hb_load *ld)
 	char shown[HB_VALUE_SIZE];
 
 	if (cfg->http.target_size >= cfg->http.head_size)
-		hb_report_error(ld->report, setting(ld, "http", "target_size"),
+		hb_report_error(ld->report,
+		    hb_setting(ld, "http", "target_size"),
 		    "expected a target_size below the head_size");
 	if (cfg->http.idle_timeout_ms <= SENDER_CLOSES_MS && has_svix(cfg))
-		hb_report_warn(ld->report, setting(ld, "http", "idle_timeout"),
+		hb_report_warn(ld->report,
+		    hb_setting(ld, "http", "idle_timeout"),
 		    "Svix closes idle connections after 20s: what closes them "
 		    "earlier may cross a webhook on its way");
 	if (cfg->http.body_size <= cfg->memory / 4)
 		return;
 	hb_value_print_size(cfg->memory / 4, shown);
 	hb_report_warn(ld->report, memory != NULL ? memory
-		: setting(ld, "http", "body_size"),
+		: hb_setting(ld, "http", "body_size"),
 	    "bodies not yet verified may hold a quarter of memory, %s: larger "
 	    "ones are refused, whatever http.body_size says", shown);
 }

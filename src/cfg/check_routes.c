@@ -134,7 +134,8 @@ equal_targets(const struct hb_target_conf *a, const struct hb_target_conf *b)
 {
 	const struct hb_key *keys = a->sink->type->target_keys;
 
-	if (a->format != b->format || a->header_count != b->header_count ||
+	if (a->format != b->format || a->oversize != b->oversize ||
+	    a->header_count != b->header_count ||
 	    !equal_templates(a->key, b->key))
 		return false;
 	for (size_t i = 0; i < a->header_count; i++)
@@ -319,16 +320,17 @@ check_unrouted(struct hb_load *ld, const struct hb_node *routes)
 {
 	const struct hb_config *cfg = ld->cfg;
 
-	if (cfg->dead_letter != NULL || cfg->route_count == 0)
+	if (cfg->dead_letter != NULL || cfg->spool.directory != NULL ||
+	    cfg->route_count == 0)
 		return;
 	for (size_t i = 0; i < cfg->route_count; i++)
 		if (cfg->routes[i].when_count == 0)
 			return;
 	hb_report_warn(ld->report, routes,
 	    "an event that matches none of them is answered 503, again and "
-	    "again: there is no default and no dead_letter");
-	hb_report_remedy(ld->report, "add a route with default: true, or "
-	    "dead_letter: {sink: ...}");
+	    "again: there is no default, no dead_letter and no spool");
+	hb_report_remedy(ld->report, "add a route with default: true, "
+	    "dead_letter: {sink: ...}, or spool: {directory: ...}");
 }
 
 void

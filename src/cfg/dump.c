@@ -130,6 +130,8 @@ put_number(struct dump *d, const struct hb_key *key, const void *field)
 		hb_value_print_size(value, text);
 	else if (key->type == HB_KEY_DURATION)
 		hb_value_print_duration(value, text);
+	else if (key->type == HB_KEY_PERCENT)
+		hb_value_print_percent(value, text);
 	else
 		snprintf(text, sizeof(text), "%" PRIu64, value);
 	put_name(d, key->name);
@@ -294,6 +296,7 @@ put_row(struct dump *d, const struct hb_key *key, const void *field)
 		[HB_KEY_UINT] = put_number,
 		[HB_KEY_SIZE] = put_number,
 		[HB_KEY_DURATION] = put_number,
+		[HB_KEY_PERCENT] = put_number,
 		[HB_KEY_ENUM] = put_enum,
 		[HB_KEY_STRING] = put_string,
 		[HB_KEY_STRINGS] = put_strings,

@@ -75,7 +75,8 @@ const struct hb_key hb_keys_endpoint[] = {
 	    .help = "larger metadata is kept, but not routed by" },
 	{ "dedup", HB_KEY_BOOL, AT(dedup), "true",
 	    .help = "whether a repeated webhook is suppressed" },
-	{ "ack", HB_KEY_CUSTOM, .later = "the disk queue" },
+	{ "ack", HB_KEY_ENUM, AT(ack), .values = hb_ack_words,
+	    .help = "when a webhook is answered; default: delivery.ack" },
 	{ "in_flight", HB_KEY_CUSTOM, .later = "rate limits" },
 	{ "rate", HB_KEY_CUSTOM, .later = "rate limits" },
 	{ "insecure", HB_KEY_CUSTOM, .later = "TLS on listeners" },
@@ -461,6 +462,8 @@ load_endpoint(struct hb_load *ld, const struct hb_node *map,
 	    hb_arena_calloc(ld->arena, 1, sizeof(*endpoint->share));
 	hb_check_name(ld, map);
 	hb_keys_fill(ld, map, hb_keys_endpoint, endpoint);
+	if (hb_node_get(map, "ack") == NULL)
+		endpoint->ack = ld->cfg->delivery.ack;
 	load_token(ld, hb_node_get(map, "token"), &endpoint->token);
 	if (endpoint->path != NULL)
 		check_path(ld, hb_node_get(map, "path"), endpoint);

@@ -44,6 +44,7 @@ static void (*const readers[])(struct hb_load *ld, const struct hb_key *key,
 	[HB_KEY_UINT] = hb_key_read_number,
 	[HB_KEY_SIZE] = hb_key_read_number,
 	[HB_KEY_DURATION] = hb_key_read_number,
+	[HB_KEY_PERCENT] = hb_key_read_number,
 	[HB_KEY_ENUM] = hb_key_read_enum,
 	[HB_KEY_STRING] = hb_key_read_string,
 	[HB_KEY_STRINGS] = hb_key_read_strings,
@@ -215,6 +216,7 @@ equal_fields(const struct hb_key *key, const void *a, const void *b)
 	case HB_KEY_UINT:
 	case HB_KEY_SIZE:
 	case HB_KEY_DURATION:
+	case HB_KEY_PERCENT:
 		return *(const uint64_t *)a == *(const uint64_t *)b;
 	case HB_KEY_ENUM:
 		return *(const int *)a == *(const int *)b;

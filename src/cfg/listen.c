@@ -77,8 +77,16 @@ is_valid_tcp(const char *address)
 	return is_host_name(host.text);
 }
 
-static bool
-is_valid_unix(const char *path)
+const char *
+hb_unix_path(const char *address)
+{
+	size_t len = strlen(UNIX_PREFIX);
+
+	return strncmp(address, UNIX_PREFIX, len) == 0 ? address + len : NULL;
+}
+
+bool
+hb_is_socket_path(const char *path)
 {
 	return path[0] == '/' &&
 	    strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path);
@@ -110,14 +118,15 @@ static void
 check_address(struct hb_load *ld, const struct hb_node *node,
     const char *address)
 {
+	const char *path = hb_unix_path(address);
+
 	if (strncmp(address, SYSTEMD_PREFIX, strlen(SYSTEMD_PREFIX)) == 0) {
 		hb_report_error(ld->report, node,
 		    "not supported yet (socket activation)");
-	} else if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
-		if (!is_valid_unix(address + strlen(UNIX_PREFIX)))
+	} else if (path != NULL) {
+		if (!hb_is_socket_path(path))
 			hb_report_expected(ld->report, node,
-			    "unix: and an absolute path of at most 107 "
-			    "characters");
+			    HB_SOCKET_EXPECTED);
 	} else if (!is_valid_tcp(address)) {
 		hb_report_expected(ld->report, node,
 		    "host:port, [v6]:port or unix:PATH");
@@ -133,7 +142,7 @@ is_loopback(const char *address)
 	struct host host;
 	struct in_addr v4;
 
-	if (strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+	if (hb_unix_path(address) != NULL)
 		return true;
 	if (!split(address, &host))
 		return false;

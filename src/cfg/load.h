@@ -138,10 +138,25 @@ void hb_check_endpoints(struct hb_load *ld);
 void hb_check_secrets(struct hb_load *ld);
 void hb_check_routes(struct hb_load *ld);
 void hb_check_limits(struct hb_load *ld);
+void hb_check_disk(struct hb_load *ld);
+void hb_check_admin(struct hb_load *ld);
+/* A setting's node; where it is not written the section's, or the file's. */
+const struct hb_node *hb_setting(const struct hb_load *ld, const char *section,
+    const char *key);
+
+/* disk.c: defaults that depend on other settings. */
+void hb_complete_disk(struct hb_load *ld);
 
 /* The first route that decides by this channel and by no endpoint, or NULL. */
 const struct hb_route_conf *hb_route_trusting_label(
     const struct hb_config *cfg, const char *label);
+
+/* The path in the address of a Unix socket, or NULL: it is of another kind; and
+ * whether a socket can have that path. */
+const char *hb_unix_path(const char *address);
+#define HB_SOCKET_EXPECTED \
+	"unix: and an absolute path of at most 107 characters"
+bool hb_is_socket_path(const char *path);
 
 /* Whether all listeners are reachable from this machine only. */
 bool hb_config_is_loopback(const struct hb_config *cfg);
@@ -149,6 +164,9 @@ bool hb_config_is_loopback(const struct hb_config *cfg);
 /* Tables that dump.c, or a test, walks as well. */
 extern const struct hb_key hb_keys_top[], hb_keys_listen[], hb_keys_endpoint[],
     hb_keys_token[], hb_keys_channel[], hb_keys_route[], hb_keys_target[],
-    hb_keys_dead_letter[];
+    hb_keys_dead_letter[], hb_keys_spool[], hb_keys_claims[],
+    hb_keys_admin[];
+/* Those of every key "ack". */
+extern const struct hb_key_word hb_ack_words[];
 
 #endif

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libhookbridge_a_SOURCES += \
+	%D%/admin.c \
 	%D%/cfg.c \
 	%D%/channels.c \
 	%D%/check.c \
 	%D%/check_routes.c \
 	%D%/check_secrets.c \
+	%D%/disk.c \
 	%D%/dump.c \
 	%D%/endpoints.c \
 	%D%/keys.c \

@@ -48,6 +48,9 @@ static const struct number {
 	[HB_KEY_DURATION] = { hb_value_duration, hb_value_print_duration,
 	    "a duration", "a duration such as 500ms, 3s or 48h",
 	    "durations take ms, s, m, h and d" },
+	[HB_KEY_PERCENT] = { hb_value_percent, hb_value_print_percent,
+	    "a percentage", "a percentage such as 50%",
+	    "percentages are whole numbers, with or without %" },
 };
 
 /* Without a limit of the row's there is still that of 64 bits. */

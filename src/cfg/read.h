@@ -9,7 +9,7 @@
 
 void hb_key_read_bool(struct hb_load *ld, const struct hb_key *key,
     const struct hb_node *node, void *field);
-/* HB_KEY_UINT, _SIZE and _DURATION. */
+/* HB_KEY_UINT, _SIZE, _DURATION and _PERCENT. */
 void hb_key_read_number(struct hb_load *ld, const struct hb_key *key,
     const struct hb_node *node, void *field);
 void hb_key_read_enum(struct hb_load *ld, const struct hb_key *key,

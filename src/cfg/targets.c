@@ -23,6 +23,12 @@ static const struct hb_key_word format_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct hb_key_word oversize_words[] = {
+	{ "dead-letter", HB_OVERSIZE_DEAD_LETTER },
+	{ "claim-check", HB_OVERSIZE_CLAIM_CHECK },
+	{ NULL, 0 },
+};
+
 const struct hb_key hb_keys_target[] = {
 	{ "sink", HB_KEY_CUSTOM, .flags = HB_KEY_REQUIRED,
 	    .help = "the name of a sink" },
@@ -32,7 +38,9 @@ const struct hb_key hb_keys_target[] = {
 	    "json", .values = format_words, .help = "of the value" },
 	{ "headers", HB_KEY_CUSTOM,
 	    .help = "a map of names to templates" },
-	{ "oversize", HB_KEY_CUSTOM, .later = "claim checks" },
+	{ "oversize", HB_KEY_ENUM, offsetof(struct hb_target_conf, oversize),
+	    "dead-letter", .values = oversize_words,
+	    .help = "what becomes of an event that is too large" },
 	{ .name = NULL },
 };
 

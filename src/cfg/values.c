@@ -30,6 +30,11 @@ static const struct unit duration_units[] = {
 	{ NULL, 0 },
 };
 
+static const struct unit percent_units[] = {
+	{ "%", 1 },
+	{ NULL, 0 },
+};
+
 static bool
 is_digit(char c)
 {
@@ -97,6 +102,14 @@ hb_value_duration(const char *text, uint64_t *out)
 	enum hb_value result = read_with_unit(text, duration_units, out);
 
 	return result == HB_VALUE_NO_UNIT && *out == 0 ? HB_VALUE_OK : result;
+}
+
+enum hb_value
+hb_value_percent(const char *text, uint64_t *out)
+{
+	enum hb_value result = read_with_unit(text, percent_units, out);
+
+	return result == HB_VALUE_NO_UNIT ? HB_VALUE_OK : result;
 }
 
 /* --- addresses ------------------------------------------------------------ */
@@ -210,6 +223,12 @@ void
 hb_value_print_duration(uint64_t ms, char out[HB_VALUE_SIZE])
 {
 	print_with_unit(ms, duration_units, out);
+}
+
+void
+hb_value_print_percent(uint64_t percent, char out[HB_VALUE_SIZE])
+{
+	print_with_unit(percent, percent_units, out);
 }
 
 void

@@ -21,6 +21,8 @@ enum hb_value hb_value_uint(const char *text, uint64_t *out);
 enum hb_value hb_value_size(const char *text, uint64_t *out);
 /* Milliseconds: a number with ms, s, m, h or d; 0 needs no unit. */
 enum hb_value hb_value_duration(const char *text, uint64_t *out);
+/* A number, perhaps with "%", a blank between or not. */
+enum hb_value hb_value_percent(const char *text, uint64_t *out);
 /* "10.0.0.0/8", "2001:db8::/32", or a single address. *base_is_exact: no bit
  * is set beyond the prefix. */
 bool hb_value_cidr(const char *text, struct hb_cidr *out, bool *base_is_exact);
@@ -33,6 +35,7 @@ bool hb_value_is_decimal(const char *text);
 #define HB_VALUE_SIZE 64
 void hb_value_print_size(uint64_t bytes, char out[HB_VALUE_SIZE]);
 void hb_value_print_duration(uint64_t ms, char out[HB_VALUE_SIZE]);
+void hb_value_print_percent(uint64_t percent, char out[HB_VALUE_SIZE]);
 void hb_value_print_cidr(const struct hb_cidr *cidr, char out[HB_VALUE_SIZE]);
 
 #endif

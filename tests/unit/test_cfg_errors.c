@@ -104,7 +104,8 @@ static const struct cfg_case many_faults[] = {
 	    "has one of these addresses can post here\n"
 	    "8:1: zz: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "9:14: log.level: expected \"error\", \"warning\", \"info\" "
 	    "or \"debug\", got \"loud\"\n"
 	    "7 errors, 1 warning\n"},

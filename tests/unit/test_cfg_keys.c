@@ -21,7 +21,8 @@ static const struct cfg_case unknown_keys[] = {
 	 "zzz: 1\n",
 	    "5:1: zzz: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "1 error\n"},
 	{BASE
 	 "http: {head_sise: 1KiB, conections: 5}\n",
@@ -139,39 +140,29 @@ static const struct cfg_case later_keys[] = {
 	{BASE
 	 "user: hookbridge\n"
 	 "group: hookbridge\n"
-	 "spool: {directory: /var/spool}\n"
-	 "claims: {}\n"
-	 "admin: {}\n"
-	 "http: {requests_per_second_per_address: 5}\n"
-	 "delivery: {ack: spooled}\n",
+	 "admin: {token: t, tls: {}, metrics: \"127.0.0.1:9\"}\n"
+	 "http: {requests_per_second_per_address: 5}\n",
 	    "5:1: user: not supported yet (dropping privileges)\n"
 	    "6:1: group: not supported yet (dropping privileges)\n"
-	    "7:1: spool: not supported yet (the disk queue)\n"
-	    "8:1: claims: not supported yet (claim checks)\n"
-	    "9:1: admin: not supported yet (the admin interface)\n"
-	    "10:8: http.requests_per_second_per_address: not supported "
+	    "7:9: admin.token: not supported yet (the admin interface over "
+	    "TCP)\n"
+	    "7:19: admin.tls: not supported yet (the admin interface over "
+	    "TCP)\n"
+	    "7:28: admin.metrics: not supported yet (a second admin "
+	    "address)\n"
+	    "8:8: http.requests_per_second_per_address: not supported "
 	    "yet (rate limits)\n"
-	    "11:12: delivery.ack: not supported yet (the disk queue)\n"
-	    "7 errors\n"},
+	    "6 errors\n"},
 	{LISTEN
 	 ENDPOINT(
-		", ack: spooled, in_flight: 5, rate: 5, insecure: true")
+		", in_flight: 5, rate: 5, insecure: true")
 	 SINKS ROUTES,
-	    "2:65: endpoints.e.ack: not supported yet (the disk queue)\n"
-	    "2:79: endpoints.e.in_flight: not supported yet (rate "
+	    "2:65: endpoints.e.in_flight: not supported yet (rate "
 	    "limits)\n"
-	    "2:93: endpoints.e.rate: not supported yet (rate limits)\n"
-	    "2:102: endpoints.e.insecure: not supported yet (TLS on "
+	    "2:79: endpoints.e.rate: not supported yet (rate limits)\n"
+	    "2:88: endpoints.e.insecure: not supported yet (TLS on "
 	    "listeners)\n"
-	    "4 errors\n"},
-	{LISTEN ENDPOINT("")
-	 "sinks: {k: {type: kafka, brokers: \"k:1\", ordered: true}}\n"
-	 "routes: [{to: {sink: k, topic: t, oversize: claim-check}}]\n",
-	    "3:42: sinks.k.ordered: not supported yet (delivery in "
-	    "order)\n"
-	    "4:35: routes[0].to.oversize: not supported yet (claim "
-	    "checks)\n"
-	    "2 errors\n"},
+	    "3 errors\n"},
 	{LISTEN ENDPOINT("")
 	 "sinks: {r: {type: redis, url: \"rediss://r:1\"}}\n"
 	 "routes: [{to: {sink: r, stream: t}}]\n",

@@ -55,10 +55,10 @@ static const struct cfg_case bad_routes[] = {
 	 "routes:\n"
 	 "  - {name: done, when: {status: completed}, to: {sink: f}}\n",
 	    "5:3: warning: routes: an event that matches none of them is "
-	    "answered 503, again and again: there is no default and no "
-	    "dead_letter\n"
-	    "    add a route with default: true, or dead_letter: {sink: "
-	    "...}\n"
+	    "answered 503, again and again: there is no default, no "
+	    "dead_letter and no spool\n"
+	    "    add a route with default: true, dead_letter: {sink: ...}, or "
+	    "spool: {directory: ...}\n"
 	    "1 warning\n"},
 	{LISTEN ENDPOINT("") SINKS
 	 "routes:\n"
@@ -66,10 +66,10 @@ static const struct cfg_case bad_routes[] = {
 	 "  - {name: other, default: true, when: {status: failed}, to: {sink: "
 	 "f}}\n",
 	    "5:3: warning: routes: an event that matches none of them is "
-	    "answered 503, again and again: there is no default and no "
-	    "dead_letter\n"
-	    "    add a route with default: true, or dead_letter: {sink: "
-	    "...}\n"
+	    "answered 503, again and again: there is no default, no "
+	    "dead_letter and no spool\n"
+	    "    add a route with default: true, dead_letter: {sink: ...}, or "
+	    "spool: {directory: ...}\n"
 	    "1 warning\n"},
 	{LISTEN ENDPOINT("") SINKS
 	 "routes:\n"
@@ -77,6 +77,10 @@ static const struct cfg_case bad_routes[] = {
 	 "  - {name: other, default: true, when: {status: failed}, to: {sink: "
 	 "f}}\n"
 	 "dead_letter: {sink: f}\n",
+	    ""},
+	{LISTEN ENDPOINT("") SINKS
+	 "routes: [{name: done, when: {status: completed}, to: {sink: f}}]\n"
+	 "spool: {directory: /var/spool/hb}\n",
 	    ""},
 	{LISTEN ENDPOINT("")
 	 "sinks: {f: {type: file, path: /f}, g: {type: file, path: /g}}\n"

@@ -127,6 +127,7 @@ print_type(const struct hb_key *key, char out[128])
 		[HB_KEY_UINT] = "Ar number",
 		[HB_KEY_SIZE] = "Ar size",
 		[HB_KEY_DURATION] = "Ar duration",
+		[HB_KEY_PERCENT] = "Ar percentage",
 		[HB_KEY_ENUM] = "Cm",
 		[HB_KEY_STRING] = "Ar ",
 		[HB_KEY_STRINGS] = "Ar list of ",
@@ -152,6 +153,8 @@ print_value(const struct hb_key *key, uint64_t value, char out[HB_VALUE_SIZE])
 		hb_value_print_size(value, out);
 	else if (key->type == HB_KEY_DURATION)
 		hb_value_print_duration(value, out);
+	else if (key->type == HB_KEY_PERCENT)
+		hb_value_print_percent(value, out);
 	else
 		snprintf(out, HB_VALUE_SIZE, "%llu", (unsigned long long)value);
 }
@@ -162,7 +165,8 @@ print_bounds(const struct hb_key *key, char out[BOUNDS_SIZE])
 {
 	bool is_text = key->type == HB_KEY_STRING;
 	bool is_number = key->type == HB_KEY_UINT ||
-	    key->type == HB_KEY_SIZE || key->type == HB_KEY_DURATION;
+	    key->type == HB_KEY_SIZE || key->type == HB_KEY_DURATION ||
+	    key->type == HB_KEY_PERCENT;
 	char min[HB_VALUE_SIZE], max[HB_VALUE_SIZE];
 
 	print_value(key, key->min, min);

@@ -77,7 +77,8 @@ static const struct cfg_case fancy_yaml[] = {
 	 "<<: {log: {level: info}}\n",
 	    "5:1: <<: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "1 error\n"},
 	{"*x\n",
 	    "1:1: aliases (*name) are not supported\n"
@@ -119,7 +120,8 @@ static const struct cfg_case hostile_names[] = {
 	 "\"\\e[31mred\\u202e\": 1\n",
 	    "5:1: \\u001b[31mred\\u202e: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "1 error\n"},
 	{BASE
 	 "log: {level: \"\\e]0;x\\a\\u0085\\u2028\\u200b\"}\n",
@@ -132,10 +134,12 @@ static const struct cfg_case hostile_names[] = {
 	 "\"a\\\"b\": 1\n",
 	    "5:1: a\\nb: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "6:1: a\\\"b: unknown key\n"
 	    "    known here: listen, workers, http, memory, log, "
-	    "endpoints, sinks, routes, dead_letter, delivery, dedup\n"
+	    "endpoints, sinks, routes, dead_letter, delivery, spool, "
+	    "dedup, claims, admin\n"
 	    "2 errors\n"},
 };
 
