@@ -21,8 +21,9 @@ struct hb_message {
 	struct hb_span key, value;
 	const struct hb_header *headers;
 	size_t header_count;
-	struct hb_span id;     /* the event's, for idempotent adds */
-	const struct hb_endpoint_conf *endpoint;
+	struct hb_span id;       /* the event's, for idempotent adds */
+	struct hb_span endpoint; /* its name */
+	bool dedup;              /* the endpoint's repetitions are unwanted */
 	bool dead_letter; /* value is a body as received, maybe not JSON */
 	/* Configured headers that could not be said: a value was missing, too
 	 * long, or had control characters. */
@@ -33,10 +34,20 @@ struct hb_message {
 struct hb_render {
 	struct hb_event *ev;
 	struct hb_span json, received_at; /* absent until they are needed */
+	struct hb_span claimed_json, claim; /* likewise: the digest in it */
 };
 void hb_render_init(struct hb_render *render, struct hb_event *ev);
 void hb_render_leg(struct hb_render *render, const struct hb_leg *leg,
     struct hb_message *msg);
+
+#define HB_CLAIM_DIGEST 64 /* hex digits */
+#define HB_CLAIM_URN "urn:hookbridge:claim:"
+/* The same without the result, whose place a reference to the body as received
+ * takes, by its digest: not for raw. How long the message is does not depend
+ * on the digest. */
+void hb_render_claimed_leg(struct hb_render *render, const struct hb_leg *leg,
+    const char *digest, uint64_t size, struct hb_message *msg);
+
 /* "sink:name", as hb_destination has it; absent without dest. */
 struct hb_span hb_render_place(const struct hb_render *render,
     const struct hb_dest_conf *dest, struct hb_span name);

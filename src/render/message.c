@@ -13,6 +13,7 @@
  *   ce_channel        the leg's channel; of a dead letter, the first
  *   ce_jobstatus, ce_jobtype
  *   ce_partitionkey   the message's key
+ *   ce_dataref        of a claim check: where the body is
  *   content-type      of the value
  *   traceparent, tracestate
  *   the configured ones, or, of a dead letter:
@@ -82,8 +83,21 @@ static struct hb_span
 json(struct hb_render *render)
 {
 	if (!hb_span_is_set(render->json))
-		render->json = hb_value_json(render->ev, received_at(render));
+		render->json =
+		    hb_value_json(render->ev, received_at(render), NULL);
 	return render->json;
+}
+
+/* The digest is of the one body there is, or stands in for it once. */
+static struct hb_span
+claimed_json(struct hb_render *render, const struct hb_value_claim *claim)
+{
+	if (hb_span_eq(render->claim, claim->digest))
+		return render->claimed_json;
+	render->claim = hb_arena_dup(render->ev->arena, claim->digest);
+	render->claimed_json =
+	    hb_value_json(render->ev, received_at(render), claim);
+	return render->claimed_json;
 }
 
 /* The job_id, unless it is what made the body unusable. */
@@ -130,17 +144,19 @@ add_trace(struct headers *headers, const struct hb_event *ev)
 
 /* The value in the target's format, and the header that tells it. */
 static struct hb_span
-make_value(struct hb_render *render, int format, struct headers *headers)
+make_value(struct hb_render *render, int format,
+    const struct hb_value_claim *claim, struct headers *headers)
 {
 	struct hb_span type = HB_SPAN("application/json");
 	struct hb_span value = render->ev->body;
 
-	if (format == HB_FORMAT_JSON) {
-		value = json(render);
-	} else if (format == HB_FORMAT_CLOUDEVENTS) {
+	if (format != HB_FORMAT_RAW)
+		value = claim != NULL ? claimed_json(render, claim)
+				      : json(render);
+	if (format == HB_FORMAT_CLOUDEVENTS) {
 		type = HB_SPAN("application/cloudevents+json; charset=UTF-8");
 		value = hb_value_cloudevent(render->ev->arena, headers->items,
-		    headers->count, json(render));
+		    headers->count, value);
 	}
 	add(headers, HB_SPAN("content-type"), type);
 	return value;
@@ -175,7 +191,8 @@ finish(struct hb_message *msg, const struct hb_event *ev,
 	msg->headers = headers->items;
 	msg->header_count = headers->count;
 	msg->id = ev->id;
-	msg->endpoint = ev->endpoint;
+	msg->endpoint = hb_span_of(ev->endpoint->name);
+	msg->dedup = ev->endpoint->dedup;
 }
 
 void
@@ -184,23 +201,48 @@ hb_render_init(struct hb_render *render, struct hb_event *ev)
 	*render = (struct hb_render){.ev = ev};
 }
 
+/* claim: of a claim check; NULL: the whole event. */
+static void
+render_leg(struct hb_render *render, const struct hb_leg *leg,
+    const struct hb_value_claim *claim, struct hb_message *msg)
+{
+	struct hb_event *ev = render->ev;
+	const struct hb_target_conf *target = leg->target;
+	size_t fixed = claim != NULL ? FIXED_MAX + 1 : FIXED_MAX;
+	struct headers headers =
+	    new_headers(ev->arena, fixed + target->header_count);
+
+	*msg = (struct hb_message){
+	    .target = target, .dest = leg->dest, .key = leg->key};
+	add_attributes(&headers, render, leg->channel, leg->key);
+	if (claim != NULL)
+		add(&headers, HB_SPAN("ce_dataref"), claim->urn);
+	msg->value = make_value(render, target->format, claim, &headers);
+	add_trace(&headers, ev);
+	msg->headers_left_out = add_configured(&headers, ev, leg);
+	finish(msg, ev, &headers);
+}
+
 /* Fills the message of a leg that has a destination. */
 void
 hb_render_leg(
     struct hb_render *render, const struct hb_leg *leg, struct hb_message *msg)
 {
-	struct hb_event *ev = render->ev;
-	const struct hb_target_conf *target = leg->target;
-	struct headers headers =
-	    new_headers(ev->arena, FIXED_MAX + target->header_count);
+	render_leg(render, leg, NULL, msg);
+}
 
-	*msg = (struct hb_message){
-	    .target = target, .dest = leg->dest, .key = leg->key};
-	add_attributes(&headers, render, leg->channel, leg->key);
-	msg->value = make_value(render, target->format, &headers);
-	add_trace(&headers, ev);
-	msg->headers_left_out = add_configured(&headers, ev, leg);
-	finish(msg, ev, &headers);
+void
+hb_render_claimed_leg(struct hb_render *render, const struct hb_leg *leg,
+    const char *digest, uint64_t size, struct hb_message *msg)
+{
+	struct hb_value_claim claim = {.digest = hb_span_of(digest),
+	    .size = size};
+
+	if (leg->target->format == HB_FORMAT_RAW)
+		hb_bug("a body as it is has no place for a claim");
+	claim.urn = hb_arena_printf(
+	    render->ev->arena, "%s%s", HB_CLAIM_URN, digest);
+	render_leg(render, leg, &claim, msg);
 }
 
 /* --- dead letters --------------------------------------------------------- */

@@ -34,7 +34,7 @@ skip_ascii(struct hb_span s)
 
 	while (len < s.len && s.ptr[len] >= ' ' && s.ptr[len] < 0x7f)
 		len++;
-	return hb_span_skip(s, len);
+	return len > 0 ? hb_span_skip(s, len) : s; /* absent ones, too */
 }
 
 /* How many bytes have to be encoded. */

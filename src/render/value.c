@@ -10,6 +10,9 @@
  *   job_type           string
  *   channels           array of strings
  *   metadata, result   as they came
+ *   dataref            urn:hookbridge:claim:…   claim checks only, which have
+ *   dataref_size       number, of bytes         no result: where the body as
+ *   dataref_sha256     64 hex digits            received is, and what it is
  *   endpoint, mode     strings
  *   webhook_id         string            signed webhooks only
  *   webhook_timestamp  ISO 8601, UTC     signed webhooks only
@@ -24,6 +27,9 @@
  * A text is written twice by the same function: first without memory, which
  * tells how much it takes at most, then into one allocation of that size. */
 #include "value.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "hookbridge/clock.h"
 
@@ -107,8 +113,20 @@ struct times {
 };
 
 static void
-write_json(
-    struct text *text, const struct hb_event *ev, const struct times *times)
+put_claim(struct text *text, const struct hb_value_claim *claim)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRIu64, claim->size);
+
+	put_string_member(text, MEMBER("dataref"), claim->urn);
+	put_verbatim_member(text, MEMBER("dataref_size"),
+	    hb_span_make(digits, (size_t)len));
+	put_string_member(text, MEMBER("dataref_sha256"), claim->digest);
+}
+
+static void
+write_json(struct text *text, const struct hb_event *ev,
+    const struct times *times, const struct hb_value_claim *claim)
 {
 	const struct hb_endpoint_conf *endpoint = ev->endpoint;
 
@@ -120,7 +138,10 @@ write_json(
 	put_strings_member(
 	    text, MEMBER("channels"), ev->channels, ev->channel_count);
 	put_verbatim_member(text, MEMBER("metadata"), ev->metadata);
-	put_verbatim_member(text, MEMBER("result"), ev->result);
+	if (claim != NULL)
+		put_claim(text, claim);
+	else
+		put_verbatim_member(text, MEMBER("result"), ev->result);
 	put_string_member(text, MEMBER("endpoint"), hb_span_of(endpoint->name));
 	put_string_member(text, MEMBER("mode"),
 	    endpoint->mode == HB_MODE_DIRECT ? HB_SPAN("direct")
@@ -135,7 +156,8 @@ write_json(
 }
 
 struct hb_span
-hb_value_json(struct hb_event *ev, struct hb_span received_at)
+hb_value_json(struct hb_event *ev, struct hb_span received_at,
+    const struct hb_value_claim *claim)
 {
 	struct times times = {HB_SPAN_NONE, received_at};
 	struct text text = {NULL, 0};
@@ -144,9 +166,9 @@ hb_value_json(struct hb_event *ev, struct hb_span received_at)
 	if (hb_span_is_set(ev->webhook_id))
 		times.webhook = hb_span_make(
 		    iso, hb_clock_iso(ev->webhook_timestamp * 1000, iso));
-	write_json(&text, ev, &times);
+	write_json(&text, ev, &times, claim);
 	text = (struct text){hb_arena_alloc(ev->arena, text.len), 0};
-	write_json(&text, ev, &times);
+	write_json(&text, ev, &times, claim);
 	return hb_span_make(text.out, text.len);
 }
 

@@ -5,8 +5,16 @@
 
 #include "hookbridge/message.h"
 
-/* A usable event as one JSON object, in its arena. */
-struct hb_span hb_value_json(struct hb_event *ev, struct hb_span received_at);
+/* What stands for an event's result. */
+struct hb_value_claim {
+	struct hb_span urn, digest;
+	uint64_t size;
+};
+
+/* A usable event as one JSON object, in its arena. claim: instead of its
+ * result; NULL: the result. */
+struct hb_span hb_value_json(struct hb_event *ev, struct hb_span received_at,
+    const struct hb_value_claim *claim);
 
 /* The same as the data of a CloudEvent in structured mode, whose attributes
  * stand in headers "ce_*". */

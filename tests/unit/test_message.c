@@ -280,7 +280,7 @@ test_headers_full(void **state)
 	assert_text(msg.id, "msg_1");
 	assert_ptr_equal(msg.target, leg.target);
 	assert_ptr_equal(msg.dest, leg.dest);
-	assert_ptr_equal(msg.endpoint, &rig.endpoint);
+	assert_text(msg.endpoint, "production");
 	assert_false(msg.dead_letter);
 	assert_int_equal(msg.headers_left_out, 0);
 	hb_event_unref(ev);
@@ -565,6 +565,139 @@ test_json_is_shared(void **state)
 	rig_fini(&rig);
 }
 
+/* --- claim checks --------------------------------------------------------- */
+
+/* SHA-256 of "abc". */
+#define DIGEST                             \
+	"ba7816bf8f01cfea414140de5dae2223" \
+	"b00361a396177a9cb410ff61f20015ad"
+#define OTHER_DIGEST                       \
+	"0000000000000000000000000000000000000000000000000000000000000000"
+#define REFERENCE                                               \
+	",\"dataref\":\"urn:hookbridge:claim:" DIGEST "\","     \
+	"\"dataref_size\":18446744073709551615,\"dataref_sha256\":" \
+	"\"" DIGEST "\""
+
+/* The result goes, a reference takes its place, and nothing else changes. */
+static void
+test_claimed_json(void **state)
+{
+	struct hb_render render;
+	struct hb_message msg;
+	struct hb_event *ev;
+	struct hb_leg leg;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	ev = rig_event(&rig, "a|b.c", "{}");
+	fill_full(ev);
+	leg = make_leg(&rig, "a", HB_FORMAT_JSON);
+	rig_header(&rig, (struct hb_target_conf *)leg.target, "x-last", "yes");
+	hb_render_init(&render, ev);
+	hb_render_claimed_leg(&render, &leg, DIGEST, UINT64_MAX, &msg);
+	assert_text(msg.value,
+	    JSON_HEAD ",\"status_raw\":\"Completed\",\"job_type\":\"parse\","
+		      "\"channels\":[\"a\",\"b.c\"],"
+		      "\"metadata\":{ \"n\": 1.50, \"u\":\"\\u00e9\\/\" }"
+	    REFERENCE JSON_TAIL
+	    ",\"extra\":{\"a\": 1, \"b\" :[ ],\"c\":1.50}}");
+	assert_text(headers_text(&rig, &msg),
+	    "ce_specversion: 1.0\n"
+	    "ce_id: msg_1\n"
+	    "ce_source: https://platform.reducto.ai/#production\n"
+	    "ce_type: ai.reducto.job.completed\n"
+	    "ce_subject: job-1\n"
+	    "ce_time: 2026-01-01T00:00:01.234Z\n"
+	    "ce_channel: a\n"
+	    "ce_jobstatus: completed\n"
+	    "ce_jobtype: parse\n"
+	    "ce_partitionkey: key-1\n"
+	    "ce_dataref: urn:hookbridge:claim:" DIGEST "\n"
+	    "content-type: application/json\n"
+	    "x-last: yes\n");
+	assert_text(msg.key, "key-1");
+	assert_text(msg.id, "msg_1");
+	assert_false(msg.dead_letter);
+	hb_event_unref(ev);
+	rig_fini(&rig);
+}
+
+static void
+test_claimed_cloudevent(void **state)
+{
+	struct hb_render render;
+	struct hb_message msg;
+	struct hb_event *ev;
+	struct hb_leg leg;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	ev = rig_event(&rig, NULL, "{}");
+	ev->result = HB_SPAN("[1]");
+	leg = make_leg(&rig, NULL, HB_FORMAT_CLOUDEVENTS);
+	hb_render_init(&render, ev);
+	hb_render_claimed_leg(&render, &leg, DIGEST, UINT64_MAX, &msg);
+	assert_text(msg.value,
+	    "{\"specversion\":\"1.0\",\"id\":\"msg_1\","
+	    "\"source\":\"https://platform.reducto.ai/#production\","
+	    "\"type\":\"ai.reducto.job.completed\",\"subject\":\"job-1\","
+	    "\"time\":\"2026-01-01T00:00:01.234Z\","
+	    "\"jobstatus\":\"completed\",\"partitionkey\":\"key-1\","
+	    "\"dataref\":\"urn:hookbridge:claim:" DIGEST "\","
+	    "\"datacontenttype\":\"application/json\","
+	    "\"data\":" JSON_HEAD REFERENCE JSON_TAIL "}}");
+	assert_text(header_of(&msg, "ce_dataref"),
+	    "urn:hookbridge:claim:" DIGEST);
+	assert_text(header_of(&msg, "content-type"),
+	    "application/cloudevents+json; charset=UTF-8");
+	hb_event_unref(ev);
+	rig_fini(&rig);
+}
+
+/* A stand-in for the digest tells how long the message will be; it neither
+ * stays nor touches the whole event's value. */
+static void
+test_claimed_lengths(void **state)
+{
+	static const int formats[] = {HB_FORMAT_JSON, HB_FORMAT_CLOUDEVENTS};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(formats); i++) {
+		struct hb_message whole, stand_in, claimed, again, whole_again;
+		struct hb_render render;
+		struct hb_event *ev;
+		struct hb_leg leg;
+		struct rig rig;
+
+		rig_init(&rig);
+		ev = rig_event(&rig, "a", "{}");
+		fill_full(ev);
+		leg = make_leg(&rig, "a", formats[i]);
+		hb_render_init(&render, ev);
+		hb_render_leg(&render, &leg, &whole);
+		hb_render_claimed_leg(
+		    &render, &leg, OTHER_DIGEST, 1234, &stand_in);
+		hb_render_claimed_leg(&render, &leg, DIGEST, 1234, &claimed);
+		hb_render_claimed_leg(&render, &leg, DIGEST, 1234, &again);
+		hb_render_leg(&render, &leg, &whole_again);
+		assert_int_equal(
+		    hb_message_cost(&stand_in), hb_message_cost(&claimed));
+		assert_int_equal(stand_in.value.len, claimed.value.len);
+		assert_non_null(memmem(claimed.value.ptr, claimed.value.len,
+		    ",\"dataref_size\":1234,", 21));
+		assert_null(memmem(claimed.value.ptr, claimed.value.len,
+		    OTHER_DIGEST, strlen(OTHER_DIGEST)));
+		assert_true(hb_span_eq(claimed.value, again.value));
+		assert_true(hb_span_eq(whole.value, whole_again.value));
+		if (formats[i] == HB_FORMAT_JSON)
+			assert_ptr_equal(claimed.value.ptr, again.value.ptr);
+		hb_event_unref(ev);
+		rig_fini(&rig);
+	}
+}
+
 /* --- dead letters --------------------------------------------------------- */
 
 static void
@@ -817,6 +950,9 @@ main(void)
 	    cmocka_unit_test(test_cloudevent),
 	    cmocka_unit_test(test_modes_agree),
 	    cmocka_unit_test(test_json_is_shared),
+	    cmocka_unit_test(test_claimed_json),
+	    cmocka_unit_test(test_claimed_cloudevent),
+	    cmocka_unit_test(test_claimed_lengths),
 	    cmocka_unit_test(test_dead_letter_unusable),
 	    cmocka_unit_test(test_dead_letter_refused),
 	    cmocka_unit_test(test_dead_letter_hostile),
