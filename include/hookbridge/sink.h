@@ -34,8 +34,15 @@ struct hb_delivery {
 	struct hb_message msg;
 	struct hb_sink *sink;
 	struct hb_loop *home;
-	/* The tracker's; runs on home after the report. */
+	/* It is kept on disk and may take its time: batches before speed. */
+	bool patient;
+	/* Its owner's; runs on home after the report. */
 	void (*on_report)(struct hb_delivery *delivery);
+	/* Its owner's, or NULL; on home, at most once, before the report: the
+	 * sink's own time for it is over, but its report may still take long.
+	 * The owner's answer may let the next request in, whose delivery is
+	 * sent from inside this. */
+	void (*on_overdue)(struct hb_delivery *delivery);
 	enum hb_report report;
 	struct hb_error why; /* unless confirmed */
 	uint64_t sent_us;
@@ -64,6 +71,11 @@ void hb_dest_set_health(struct hb_sink *sink, const struct hb_dest_conf *dest,
 /* The worse of the sink's and the destination's. Any thread. */
 enum hb_health hb_dest_health(const struct hb_sink *sink,
     const struct hb_dest_conf *dest);
+/* The same of the sink as a whole, and why, for people. Any thread. */
+enum hb_health hb_sink_health(const struct hb_sink *sink, char why[160]);
+/* Of a destination alone. */
+enum hb_health hb_sink_dest_health(const struct hb_sink *sink,
+    const struct hb_dest_conf *dest, char why[160]);
 /* Counts into sink_errors_total; class from a fixed list of the sink. */
 void hb_sink_count_error(struct hb_sink *sink, const char *class);
 
@@ -71,7 +83,9 @@ void hb_sink_count_error(struct hb_sink *sink, const char *class);
 
 struct hb_sink_env {
 	const struct hb_config *cfg;
-	struct hb_loop *const *loops; /* the workers, not yet running */
+	/* Where deliveries come from, not yet running: the workers, and last
+	 * the replay's, whose deliveries are patient ones. */
+	struct hb_loop *const *loops;
 	size_t loop_count;
 	struct hb_loop *helper; /* for what blocks: file syncs, destroying */
 };
@@ -96,6 +110,15 @@ struct hb_sink_ops {
 	 * of all deliveries of an event, before the first of them is sent.
 	 * NULL: it can while the destination is not down. */
 	bool (*ready)(struct hb_sink *sink, const struct hb_delivery *delivery);
+	/* Whether the sink was asked to keep the order of each destination's
+	 * events: one by one then, and none before its predecessor is
+	 * confirmed. NULL: it cannot be asked that. */
+	bool (*is_ordered)(const struct hb_sink_conf *conf);
+	/* Forgets that it has added this event, where it remembers such
+	 * things, so that it is added again. Any thread; best effort. NULL: it
+	 * remembers nothing. */
+	void (*forget)(struct hb_sink *sink, struct hb_span endpoint,
+	    struct hb_span id);
 	/* SIGHUP: reopen what is held by name; NULL where there is nothing. */
 	void (*reopen)(struct hb_sink *sink);
 	/* Reports everything outstanding within timeout_ms, sent or not. Called
@@ -139,6 +162,10 @@ struct hb_sinks *hb_sinks_open(const struct hb_sink_env *env,
     struct hb_error *err);
 struct hb_sink *hb_sinks_of(const struct hb_sinks *sinks,
     const struct hb_dest_conf *dest);
+bool hb_sink_is_ordered(const struct hb_sink *sink);
+/* All of them forget the event. */
+void hb_sinks_forget(const struct hb_sinks *sinks, struct hb_span endpoint,
+    struct hb_span id);
 void hb_sinks_reopen(struct hb_sinks *sinks);
 void hb_sinks_drain(struct hb_sinks *sinks, unsigned timeout_ms);
 void hb_sinks_close(struct hb_sinks *sinks);

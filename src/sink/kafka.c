@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kafka.c - events become messages of Kafka topics
  *
- * One librdkafka producer serves all destinations of the sink and all workers.
+ * One librdkafka producer serves all destinations of the sink and all workers:
+ * the main lane's.
  *
  *   send (any worker) ─► queue ─► produce ─► … broker … ─► librdkafka's thread
  *                          │  ▲      │                        │  │
@@ -14,7 +15,10 @@
  * and may be there all the same (HB_REPORT_UNKNOWN).
  *
  * When the broker refuses a batch for what is in it, its messages go a second
- * way, one by one (kafka_solo.c).
+ * way, one by one: the solo lane. What is kept on disk goes by a third, the
+ * patient lane, so that a backlog neither delays what is waited for nor is
+ * limited to its time; from one thread it goes to librdkafka in the order sent,
+ * without our queues. Both have producers of their own (kafka_lazy.c).
  *
  * The sink begins down and is let up by the first metadata (kafka_watch.c). */
 #include <errno.h>
@@ -53,8 +57,7 @@ static const struct hb_key keys[] = {
 	.type = HB_KEY_BOOL,
 	.offset = offsetof(struct hb_kafka_conf, ordered),
 	.def = "false",
-	.later = "delivery in order",
-	.help = "keep the order of events that have the same key"},
+	.help = "each topic's events one by one, in the order received"},
     {.name = NULL},
 };
 
@@ -77,8 +80,8 @@ valid_name(struct hb_span name)
 
 /* --- sending -------------------------------------------------------------- */
 
-/* By its partition's queue, unless the operator prefers librdkafka's waiting
- * for more (linger.ms). */
+/* What is waited for goes by its partition's queue, unless the operator prefers
+ * librdkafka's waiting for more (linger.ms), which knows no order. */
 static void
 kafka_send(struct hb_sink *sink, struct hb_delivery *delivery)
 {
@@ -86,11 +89,11 @@ kafka_send(struct hb_sink *sink, struct hb_delivery *delivery)
 	struct hb_kafka_topic *topic =
 	    kafka->by_dest[delivery->msg.dest->index];
 
-	if (!kafka->limits.lingers) {
+	if (delivery->patient)
+		hb_kafka_lazy_send(&kafka->patient, delivery);
+	else if (!kafka->limits.lingers || kafka->is_ordered)
 		hb_kafka_turn_send(topic, delivery);
-		return;
-	}
-	if (hb_kafka_enter(&kafka->main))
+	else if (hb_kafka_enter(&kafka->main))
 		hb_kafka_produce_freely(&kafka->main, delivery);
 	else
 		hb_kafka_report_not_now(topic, delivery);
@@ -135,7 +138,8 @@ static bool
 kafka_would_fit(const struct hb_sink_conf *conf, const struct hb_config *cfg,
     const struct hb_message *msg, struct hb_error *err)
 {
-	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf->conf, cfg, err);
+	rd_kafka_conf_t *rk_conf =
+	    hb_kafka_conf_new(HB_KAFKA_MAIN, conf->conf, cfg, err);
 	struct hb_kafka_limits limits;
 
 	if (rk_conf == NULL)
@@ -143,6 +147,12 @@ kafka_would_fit(const struct hb_sink_conf *conf, const struct hb_config *cfg,
 	hb_kafka_conf_limits(rk_conf, &limits);
 	rd_kafka_conf_destroy(rk_conf);
 	return fits_into(limits.message_max, msg, err);
+}
+
+static bool
+kafka_is_ordered(const struct hb_sink_conf *conf)
+{
+	return ((const struct hb_kafka_conf *)conf->conf)->ordered;
 }
 
 /* --- opening and closing -------------------------------------------------- */
@@ -191,6 +201,7 @@ static void
 release(struct hb_kafka *kafka)
 {
 	hb_kafka_lane_close(&kafka->main);
+	hb_kafka_lane_close(&kafka->patient);
 	hb_kafka_lane_close(&kafka->solo);
 	hb_kafka_reader_quit(kafka);
 	hb_kafka_turns_close(kafka);
@@ -206,6 +217,26 @@ release(struct hb_kafka *kafka)
 	free(kafka);
 }
 
+static void
+init_lanes(struct hb_kafka *kafka)
+{
+	hb_kafka_lane_init(&kafka->main, kafka, HB_KAFKA_MAIN);
+	hb_kafka_lane_init(&kafka->patient, kafka, HB_KAFKA_PATIENT);
+	hb_kafka_lazy_init(&kafka->patient);
+	hb_kafka_lane_init(&kafka->solo, kafka, HB_KAFKA_SOLO);
+	hb_kafka_lazy_init(&kafka->solo);
+}
+
+/* A worker's: several Kafka sinks are read by different ones. The last loop is
+ * the replay's, which reads the disk. */
+static struct hb_loop *
+choose_reader(const struct hb_sink_conf *conf, const struct hb_sink_env *env)
+{
+	size_t workers = env->loop_count > 1 ? env->loop_count - 1 : 1;
+
+	return env->loops[conf->index % workers];
+}
+
 static struct hb_sink *
 kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
     struct hb_error *err)
@@ -213,13 +244,11 @@ kafka_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	struct hb_kafka *kafka = hb_xcalloc(1, sizeof(*kafka));
 
 	hb_sink_init(&kafka->sink, &hb_sink_kafka, conf, env, HB_DOWN);
-	/* Several Kafka sinks are read by different workers. */
-	kafka->reader = env->loops[conf->index % env->loop_count];
+	kafka->reader = choose_reader(conf, env);
+	kafka->is_ordered = kafka_is_ordered(conf);
 	atomic_flag_clear(&kafka->is_rung);
 	init_lock(kafka);
-	hb_kafka_lane_init(&kafka->main, kafka);
-	hb_kafka_lane_init(&kafka->solo, kafka);
-	hb_kafka_solo_init(kafka);
+	init_lanes(kafka);
 	make_topics(kafka, env->cfg);
 	hb_kafka_turns_open(kafka, env->loops, env->loop_count);
 	kafka->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -256,8 +285,8 @@ flush(struct hb_kafka_lane *lane, uint64_t due_ms)
 	hb_kafka_release(lane);
 }
 
-/* First what can be delivered in time is, then the rest is given back: the main
- * lane's first, because it may come to the solo lane yet. */
+/* First what can be delivered in time is, then the rest is given back: the solo
+ * lane's last, because the others' may come to it yet. */
 static void
 kafka_drain(struct hb_sink *sink, unsigned timeout_ms)
 {
@@ -266,8 +295,10 @@ kafka_drain(struct hb_sink *sink, unsigned timeout_ms)
 
 	atomic_store(&kafka->closing, true);
 	flush(&kafka->main, due_ms);
+	flush(&kafka->patient, due_ms);
 	flush(&kafka->solo, due_ms);
 	if (!hb_kafka_lane_empty(&kafka->main, HAND_OVER_MS) ||
+	    !hb_kafka_lane_empty(&kafka->patient, HAND_OVER_MS) ||
 	    !hb_kafka_lane_empty(&kafka->solo, HAND_OVER_MS))
 		hb_bug("sink %s: no reports for purged messages",
 		    sink->conf->name);
@@ -296,6 +327,7 @@ const struct hb_sink_ops hb_sink_kafka = {
     .send = kafka_send,
     .fits = kafka_fits,
     .would_fit = kafka_would_fit,
+    .is_ordered = kafka_is_ordered,
     .drain = kafka_drain,
     .close = kafka_close,
 };

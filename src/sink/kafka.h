@@ -8,7 +8,7 @@
  *   kafka_queue.c     one batch at a time for each partition
  *   kafka_turn.c      when the queues are looked at
  *   kafka_report.c    what librdkafka tells: reports, errors, log lines
- *   kafka_solo.c      sends the messages of a refused batch one by one
+ *   kafka_lazy.c      the lanes that few sinks need, made when they are
  *   kafka_watch.c     asks for metadata, moves health, replaces a producer
  *   kafka_inspect.c   reads the topics' settings and warns of weak ones
  *
@@ -43,18 +43,30 @@ struct hb_kafka_limits {
 
 struct hb_kafka;
 
-/* A producer, and who is in it. The solo lane's sends no two messages in one
- * batch; it is made when it is needed first. */
+enum hb_kafka_kind {
+	HB_KAFKA_MAIN,	  /* for deliveries that are waited for */
+	HB_KAFKA_PATIENT, /* for those that are on disk: large batches */
+	HB_KAFKA_SOLO,	  /* no two messages in one batch */
+	HB_KAFKA_KINDS
+};
+
+/* A producer, and who is in it. All but the main one are made when they are
+ * needed first. */
 struct hb_kafka_lane {
 	struct hb_kafka *kafka;
-	bool is_solo;
+	enum hb_kafka_kind kind;
 
 	/* Under hb_kafka.lock. */
 	rd_kafka_t *rk;	      /* NULL while there is none */
 	bool accepting;	      /* whether deliveries may enter */
 	uint64_t outstanding; /* have entered and are not yet reported */
 	unsigned users;	      /* threads that are using it */
+	/* Have entered and wait for the watch; see kafka_lazy.c. */
+	struct hb_delivery *first, **end;
+	bool is_called; /* the watch, or it is producing them */
 
+	struct hb_task call;	 /* to the watch */
+	_Atomic bool is_fatal;	 /* rk is of no use any more */
 	rd_kafka_queue_t *queue; /* rk's, and as old */
 };
 
@@ -77,7 +89,8 @@ struct hb_kafka_part {
 struct hb_kafka_topic {
 	struct hb_kafka *kafka;
 	const struct hb_dest_conf *dest;
-	rd_kafka_topic_t *rkts[2]; /* by is_solo; the producer's, and as old */
+	/* The lanes' producers', and as old. */
+	rd_kafka_topic_t *rkts[HB_KAFKA_KINDS];
 
 	/* As many as the latest metadata had; 0 before the first. */
 	_Atomic int32_t part_count;
@@ -106,14 +119,14 @@ struct hb_kafka {
 	struct hb_sink sink; /* first: a struct hb_sink * is one of these */
 	struct hb_loop *reader, *watch;
 	struct hb_kafka_limits limits;
+	bool is_ordered; /* all batches hold one message */
 	struct hb_kafka_topic *topics;
 	size_t topic_count;
 	struct hb_kafka_topic **by_dest; /* by hb_dest_conf.index */
 
 	pthread_mutex_t lock; /* what follows, to the next blank line */
 	pthread_cond_t idle;  /* a lane's outstanding or users are 0 */
-	struct hb_kafka_lane main, solo;
-	struct hb_delivery *suspects, **suspects_end; /* wait for the watch */
+	struct hb_kafka_lane main, patient, solo;
 	struct hb_kafka_part *ready; /* to be handed over */
 	bool is_called;		     /* a worker, to do that */
 	bool is_swept; /* somebody may wait: the reader looks after it */
@@ -133,10 +146,9 @@ struct hb_kafka {
 	_Atomic bool closing; /* no health, no new producer any more */
 
 	/* How others call the watch. */
-	_Atomic bool is_fatal; /* main.rk is */
 	_Atomic bool is_alive; /* something was confirmed since it was reset */
 	atomic_flag is_rung;
-	struct hb_task bell, on_suspects;
+	struct hb_task bell;
 
 	/* The watch's. */
 	struct hb_timer round;
@@ -144,7 +156,7 @@ struct hb_kafka {
 	unsigned failures;		/* of rounds, in a row */
 	rd_kafka_resp_err_t down_by[2]; /* what was said of it last */
 	bool was_up;
-	uint64_t opened_ms, reopen_ms; /* the producer */
+	uint64_t opened_ms, reopen_ms; /* the main producer */
 	unsigned short_lives;	       /* of producers, in a row */
 };
 
@@ -162,18 +174,17 @@ void hb_kafka_conf_check(const struct hb_sink_conf *sink,
 	HB_PRINTF(3, 4),
     void *arg);
 /* Everything a producer needs; NULL with err when librdkafka refuses. */
-rd_kafka_conf_t *hb_kafka_conf_new(const struct hb_kafka_conf *conf,
-    const struct hb_config *cfg, struct hb_error *err);
-/* The same for a producer that puts each message into a batch of its own. */
-rd_kafka_conf_t *hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
-    const struct hb_config *cfg, struct hb_error *err);
+rd_kafka_conf_t *hb_kafka_conf_new(enum hb_kafka_kind kind,
+    const struct hb_kafka_conf *conf, const struct hb_config *cfg,
+    struct hb_error *err);
 /* What of it concerns us. */
 void hb_kafka_conf_limits(
     const rd_kafka_conf_t *conf, struct hb_kafka_limits *limits);
 
 /* --- kafka_handle.c ------------------------------------------------------- */
 
-void hb_kafka_lane_init(struct hb_kafka_lane *lane, struct hb_kafka *kafka);
+void hb_kafka_lane_init(struct hb_kafka_lane *lane, struct hb_kafka *kafka,
+    enum hb_kafka_kind kind);
 /* Makes a producer with a topic object for each destination, and lets senders
  * in. Main thread, then the watch. */
 bool hb_kafka_lane_open(
@@ -245,9 +256,11 @@ enum hb_kafka_admission hb_kafka_queue_add(struct hb_kafka_topic *topic,
     struct hb_delivery *delivery, bool *is_swept) HB_MUST_CHECK;
 /* The partition whose queue a delivery belongs to, or NULL. */
 struct hb_kafka_part *hb_kafka_queue_of(const struct hb_delivery *delivery);
-/* After the report of one delivery of a partition. Whether the caller has to
- * call a worker, because somebody may go now. */
-bool hb_kafka_queue_leave(struct hb_kafka_part *part) HB_MUST_CHECK;
+/* After the report of one delivery of a partition; failed: it has to be sent
+ * again. Whether the caller has to call a worker, because somebody may go
+ * now. */
+bool hb_kafka_queue_leave(
+    struct hb_kafka_part *part, bool failed) HB_MUST_CHECK;
 /* Hands over what is ready. The caller holds the lane. */
 void hb_kafka_queue_go(struct hb_kafka *kafka);
 /* The worker that was called is there: the next may be. */
@@ -291,16 +304,22 @@ bool hb_kafka_reports_ask(rd_kafka_conf_t *rk_conf, struct hb_kafka_lane *lane,
  * partitions are not known yet. */
 void hb_kafka_report_not_now(
     struct hb_kafka_topic *topic, struct hb_delivery *delivery);
-/* Reports a delivery that librdkafka refused to take. */
-void hb_kafka_report_unsent(struct hb_kafka_topic *topic,
+/* Reports a delivery that the lane's producer refused to take. */
+void hb_kafka_report_unsent(struct hb_kafka_lane *lane,
     struct hb_delivery *delivery, rd_kafka_resp_err_t code);
 
-/* --- kafka_solo.c --------------------------------------------------------- */
+/* --- kafka_lazy.c --------------------------------------------------------- */
 
-void hb_kafka_solo_init(struct hb_kafka *kafka);
-/* Has a delivery of a refused batch sent alone; false: report a retry. */
-bool hb_kafka_solo_add(
-    struct hb_kafka *kafka, struct hb_delivery *delivery) HB_MUST_CHECK;
+/* The lane has no producer; the first delivery has the watch make one. */
+void hb_kafka_lazy_init(struct hb_kafka_lane *lane);
+/* Sends a delivery from its own loop; it is reported whatever happens. */
+void hb_kafka_lazy_send(
+    struct hb_kafka_lane *lane, struct hb_delivery *delivery);
+/* Has the watch send a delivery, from any thread; false: report a retry. */
+bool hb_kafka_lazy_add(struct hb_kafka_lane *lane,
+    struct hb_delivery *delivery) HB_MUST_CHECK;
+/* Watch: the lane was closed, the next delivery may have it opened again. */
+void hb_kafka_lazy_renew(struct hb_kafka_lane *lane);
 
 /* --- kafka_watch.c -------------------------------------------------------- */
 

@@ -5,11 +5,22 @@
  * and what delivery relies on, which properties may not name (the table of
  * refused names says why for each).
  *
- * message.timeout.ms stays below the ack deadline because messages may wait in
- * our queue before it counts, and because librdkafka looks for expired messages
- * once a second: what times out is reported before we answer.
- * The queue limits follow the byte budget, so that the budget is what refuses
- * events, not the queue. */
+ * Each lane's producer differs a little:
+ *
+ *   main      message.timeout.ms stays below the ack deadline because messages
+ *             may wait in our queue before it counts, and because librdkafka
+ *             looks for expired messages once a second: what times out is
+ *             reported before we answer. The queue limits follow the byte
+ *             budget, so that the budget is what refuses events, not the queue.
+ *   patient   nobody waits for an answer, and what is sent again may arrive
+ *             twice: it is given a minute. Who sends there bounds how much.
+ *   solo      one message in a batch, whatever the operator says
+ *
+ * `ordered` means one message in a batch and one batch under way, everywhere,
+ * so that what a broker refuses is that message. The order itself rests on who
+ * sends, and sends nothing before its predecessor is confirmed: librdkafka puts
+ * the next batch together while one is under way, and when that fails the next
+ * one goes first. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <fnmatch.h>
@@ -25,6 +36,9 @@
  * what the message waited before, and by librdkafka's second. */
 #define REPORT_LAG_MS (HB_KAFKA_WAIT_MAX_MS + 1200)
 #define MESSAGE_TIMEOUT_MIN_MS 500
+#define PATIENT_TIMEOUT_MS 60000
+/* A broker that has not answered for so long is asked no more. */
+#define PATIENT_ANSWER_MS 10000
 /* No event costs less of the budget (hb_message_cost()). */
 #define MESSAGE_COST_MIN 512
 /* The first version of librdkafka whose idempotent producer does not go fatal
@@ -148,13 +162,31 @@ try_property(const struct hb_pair *pair, const char *key,
 	}
 }
 
+/* What `ordered` says already. */
+static const struct hb_pair one_by_one[] = {
+    {"max.in.flight.requests.per.connection", "1", false},
+    {"max.in.flight", "1", false},
+    {"batch.num.messages", "1", false},
+};
+
+static bool
+is_said_by_ordered(const char *name)
+{
+	for (size_t i = 0; i < HB_COUNT(one_by_one); i++)
+		if (strcmp(one_by_one[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static void
-check_property(const struct hb_pair *pair, rd_kafka_conf_t *scratch,
-    complain_fn *complain, void *arg)
+check_property(const struct hb_kafka_conf *conf, const struct hb_pair *pair,
+    rd_kafka_conf_t *scratch, complain_fn *complain, void *arg)
 {
 	const char *why = why_refused(pair->name);
 	char key[160];
 
+	if (conf->ordered && is_said_by_ordered(pair->name))
+		why = "with ordered it is 1";
 	snprintf(key, sizeof(key), "properties.%s", pair->name);
 	if (why != NULL)
 		complain(arg, key, "%s cannot be set: %s", pair->name, why);
@@ -245,8 +277,8 @@ hb_kafka_conf_check(
 				: "such as \"kafka1:9092\" or \"[::1]:9092\"");
 	}
 	for (size_t i = 0; i < conf->properties.count; i++)
-		check_property(
-		    &conf->properties.items[i], scratch, complain, arg);
+		check_property(conf, &conf->properties.items[i], scratch,
+		    complain, arg);
 	warn_of_exposure(scratch, complain, arg);
 	rd_kafka_conf_destroy(scratch);
 }
@@ -255,8 +287,6 @@ hb_kafka_conf_check(
 
 static const struct hb_pair defaults[] = {
     {"client.id", "hookbridge", false},
-    /* Messages wait in our own queues, while others are under way. */
-    {"linger.ms", "0", false},
     /* A topic that is missing is a mistake of somebody's. */
     {"allow.auto.create.topics", "false", false},
     {"socket.nagle.disable", "true", false},
@@ -321,16 +351,31 @@ message_timeout_ms(const struct hb_config *cfg)
 		   : MESSAGE_TIMEOUT_MIN_MS;
 }
 
+/* Messages wait in our own queues, while others are under way; patient ones
+ * for each other. */
+static bool
+set_linger(rd_kafka_conf_t *rk_conf, enum hb_kafka_kind kind,
+    const struct hb_kafka_conf *conf, struct hb_error *err)
+{
+	bool lingers = kind == HB_KAFKA_PATIENT && !conf->ordered;
+
+	return set(rk_conf, "linger.ms", lingers ? "5" : "0", err);
+}
+
 /* Our choices, which properties may change. */
 static bool
-set_defaults(
-    rd_kafka_conf_t *rk_conf, const struct hb_config *cfg, struct hb_error *err)
+set_defaults(rd_kafka_conf_t *rk_conf, enum hb_kafka_kind kind,
+    const struct hb_kafka_conf *conf, const struct hb_config *cfg,
+    struct hb_error *err)
 {
 	/* A broker that does not answer is given up while there is still time
 	 * to send the message again. */
-	uint64_t socket_ms = message_timeout_ms(cfg) * 4 / 5;
+	uint64_t socket_ms = kind == HB_KAFKA_PATIENT
+				 ? PATIENT_ANSWER_MS
+				 : message_timeout_ms(cfg) * 4 / 5;
 
 	return set_all(rk_conf, defaults, HB_COUNT(defaults), err) &&
+	       set_linger(rk_conf, kind, conf, err) &&
 	       set_number(
 		   rk_conf, "socket.timeout.ms", socket_ms, 400, 60000, err) &&
 	       set_number(
@@ -340,19 +385,53 @@ set_defaults(
 		   err);
 }
 
-/* What delivery relies on. */
+/* For messages that somebody waits for, who pays for them from the budget. */
 static bool
-set_musts(
+set_bounds(
     rd_kafka_conf_t *rk_conf, const struct hb_config *cfg, struct hb_error *err)
 {
-	return set_all(rk_conf, musts, HB_COUNT(musts), err) &&
-	       set_number(rk_conf, "message.timeout.ms",
+	return set_number(rk_conf, "message.timeout.ms",
 		   message_timeout_ms(cfg), MESSAGE_TIMEOUT_MIN_MS, INT32_MAX,
 		   err) &&
 	       set_number(rk_conf, "queue.buffering.max.kbytes",
 		   cfg->memory / 1024, 1024, INT32_MAX / 1024, err) &&
 	       set_number(rk_conf, "queue.buffering.max.messages",
 		   cfg->memory / MESSAGE_COST_MIN, 1000, 10 * 1000 * 1000, err);
+}
+
+/* As much as librdkafka can be told. */
+static bool
+set_patient_bounds(rd_kafka_conf_t *rk_conf, struct hb_error *err)
+{
+	return set_number(rk_conf, "message.timeout.ms", PATIENT_TIMEOUT_MS, 0,
+		   INT32_MAX, err) &&
+	       set_number(rk_conf, "queue.buffering.max.kbytes", INT32_MAX, 0,
+		   INT32_MAX / 1024, err) &&
+	       set_number(rk_conf, "queue.buffering.max.messages", INT32_MAX, 0,
+		   10 * 1000 * 1000, err);
+}
+
+/* Messages that travel alone are few: what they cost does not matter, and a
+ * producer that is not idempotent never goes fatal. */
+static const struct hb_pair alone[] = {
+    {"batch.num.messages", "1", false},
+    {"linger.ms", "0", false},
+    {"enable.idempotence", "false", false},
+};
+
+/* What delivery relies on. */
+static bool
+set_musts(rd_kafka_conf_t *rk_conf, enum hb_kafka_kind kind,
+    const struct hb_kafka_conf *conf, const struct hb_config *cfg,
+    struct hb_error *err)
+{
+	return set_all(rk_conf, musts, HB_COUNT(musts), err) &&
+	       (kind == HB_KAFKA_PATIENT ? set_patient_bounds(rk_conf, err)
+					 : set_bounds(rk_conf, cfg, err)) &&
+	       (kind != HB_KAFKA_SOLO ||
+		   set_all(rk_conf, alone, HB_COUNT(alone), err)) &&
+	       (!conf->ordered ||
+		   set_all(rk_conf, one_by_one, HB_COUNT(one_by_one), err));
 }
 
 static bool
@@ -377,38 +456,20 @@ set_brokers(rd_kafka_conf_t *rk_conf, const struct hb_strings *brokers,
 
 /* All settings of a producer; owned by the caller until rd_kafka_new(). */
 rd_kafka_conf_t *
-hb_kafka_conf_new(const struct hb_kafka_conf *conf, const struct hb_config *cfg,
-    struct hb_error *err)
+hb_kafka_conf_new(enum hb_kafka_kind kind, const struct hb_kafka_conf *conf,
+    const struct hb_config *cfg, struct hb_error *err)
 {
 	rd_kafka_conf_t *rk_conf = rd_kafka_conf_new();
 
-	if (set_defaults(rk_conf, cfg, err) &&
+	if (set_defaults(rk_conf, kind, conf, cfg, err) &&
 	    set_all(
 		rk_conf, conf->properties.items, conf->properties.count, err) &&
-	    set_musts(rk_conf, cfg, err) &&
+	    set_musts(rk_conf, kind, conf, cfg, err) &&
 	    set_brokers(rk_conf, &conf->brokers, err)) {
 		rd_kafka_conf_set_events(rk_conf, RD_KAFKA_EVENT_ERROR |
 						      RD_KAFKA_EVENT_LOG);
 		return rk_conf;
 	}
-	rd_kafka_conf_destroy(rk_conf);
-	return NULL;
-}
-
-/* The same for messages that travel alone. They are few: what they cost does
- * not matter, and a producer that is not idempotent never goes fatal. */
-rd_kafka_conf_t *
-hb_kafka_conf_new_solo(const struct hb_kafka_conf *conf,
-    const struct hb_config *cfg, struct hb_error *err)
-{
-	static const struct hb_pair alone[] = {
-	    {.name = "batch.num.messages", .value = "1"},
-	    {.name = "linger.ms", .value = "0"},
-	    {.name = "enable.idempotence", .value = "false"}};
-	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf, cfg, err);
-
-	if (rk_conf == NULL || set_all(rk_conf, alone, HB_COUNT(alone), err))
-		return rk_conf;
 	rd_kafka_conf_destroy(rk_conf);
 	return NULL;
 }

@@ -6,8 +6,9 @@
  * A lane has at most one producer. Three kinds of threads use it: senders, who
  * enter with a delivery that leaves when it is reported; the reader, who hands
  * over and who drains, who hold it; and the watch, which alone replaces it and
- * needs no hold. Entering is refused but in ACCEPTING. (The solo lane accepts
- * before it has a producer: what enters makes the watch open one.)
+ * needs no hold. Entering is refused but in ACCEPTING. (All lanes but the main
+ * one accept before they have a producer: what enters makes the watch open one,
+ * see kafka_lazy.c.)
  *
  * A sender holds the lane too, until it is out of librdkafka: its message may
  * be confirmed, and its delivery leave, before rd_kafka_producev() returns.
@@ -40,10 +41,10 @@
 /* --- users ---------------------------------------------------------------- */
 
 void
-hb_kafka_lane_init(struct hb_kafka_lane *lane, struct hb_kafka *kafka)
+hb_kafka_lane_init(struct hb_kafka_lane *lane, struct hb_kafka *kafka,
+    enum hb_kafka_kind kind)
 {
-	*lane = (struct hb_kafka_lane){
-	    .kafka = kafka, .is_solo = lane == &kafka->solo};
+	*lane = (struct hb_kafka_lane){.kafka = kafka, .kind = kind};
 }
 
 /* Between hold and release the producer is not closed. */
@@ -150,7 +151,7 @@ produce(struct hb_kafka_lane *lane, const struct hb_kafka_topic *topic,
 	const char *value = msg->value.ptr != NULL ? msg->value.ptr : "";
 
 	return rd_kafka_producev(lane->rk,
-	    RD_KAFKA_V_RKT(topic->rkts[lane->is_solo]),
+	    RD_KAFKA_V_RKT(topic->rkts[lane->kind]),
 	    RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
 	    RD_KAFKA_V_VALUE((void *)(uintptr_t)value, msg->value.len),
 	    RD_KAFKA_V_KEY(msg->key.ptr, msg->key.len),
@@ -173,7 +174,7 @@ bool
 hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     int32_t partition)
 {
-	struct hb_kafka_topic *topic =
+	const struct hb_kafka_topic *topic =
 	    lane->kafka->by_dest[delivery->msg.dest->index];
 	rd_kafka_resp_err_t code;
 
@@ -183,7 +184,7 @@ hb_kafka_produce(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	hb_kafka_unpack(delivery); /* it is ours again */
-	hb_kafka_report_unsent(topic, delivery, code);
+	hb_kafka_report_unsent(lane, delivery, code);
 	return false;
 }
 
@@ -240,7 +241,7 @@ purge(struct hb_kafka_lane *lane)
 
 	if (rk == NULL)
 		return;
-	if (!lane->is_solo)
+	if (lane->kind == HB_KAFKA_MAIN)
 		hb_kafka_queue_give_back(lane->kafka);
 	rd_kafka_purge(
 	    rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -333,7 +334,7 @@ open_topics(struct hb_kafka_lane *lane, rd_kafka_t *rk, struct hb_error *err)
 			return hb_fail(err, HB_E_CONFIG, "topic %s: %s",
 			    topic->dest->name,
 			    rd_kafka_err2str(rd_kafka_last_error()));
-		topic->rkts[lane->is_solo] = rkt;
+		topic->rkts[lane->kind] = rkt;
 	}
 	return true;
 }
@@ -344,7 +345,7 @@ close_topics(struct hb_kafka_lane *lane)
 	struct hb_kafka *kafka = lane->kafka;
 
 	for (size_t i = 0; i < kafka->topic_count; i++) {
-		rd_kafka_topic_t **rkt = &kafka->topics[i].rkts[lane->is_solo];
+		rd_kafka_topic_t **rkt = &kafka->topics[i].rkts[lane->kind];
 
 		if (*rkt != NULL)
 			rd_kafka_topic_destroy(*rkt);
@@ -368,12 +369,10 @@ static rd_kafka_conf_t *
 make_conf(struct hb_kafka_lane *lane, struct hb_error *err)
 {
 	struct hb_kafka *kafka = lane->kafka;
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = hb_kafka_conf_new(
+	    lane->kind, kafka->sink.conf->conf, kafka->sink.cfg, err);
 
-	if (lane->is_solo)
-		return hb_kafka_conf_new_solo(
-		    kafka->sink.conf->conf, kafka->sink.cfg, err);
-	conf = hb_kafka_conf_new(kafka->sink.conf->conf, kafka->sink.cfg, err);
+	/* The main one is opened first. */
 	if (conf != NULL && kafka->limits.message_max == 0)
 		/* Else workers may be reading them. */
 		hb_kafka_conf_limits(conf, &kafka->limits);

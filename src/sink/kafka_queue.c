@@ -26,11 +26,15 @@
  * that wait are handed over all the same: nothing waits for a repetition that
  * is for others to decide.
  *
- * Time: nothing waits here for longer than HB_KAFKA_WAIT_MAX_MS. What does is
- * handed over behind the batch that is out; from there on librdkafka's own
- * timeout counts. So a partition in trouble is left to librdkafka, which alone
- * knows what was written, and who is late is reported by it, once, before the
- * ack deadline.
+ * Where order is asked for (`ordered`) a batch holds one message, and who waits
+ * does so until that is confirmed, or refused for good. When it has to be sent
+ * again all that wait are given back, so that they can be kept behind it.
+ *
+ * Time: otherwise nothing waits here for longer than HB_KAFKA_WAIT_MAX_MS. What
+ * does is handed over behind the batch that is out; from there on librdkafka's
+ * own timeout counts. So a partition in trouble is left to librdkafka, which
+ * alone knows what was written, and who is late is reported by it, once, before
+ * the ack deadline.
  *
  * Invariants, under the lock: (1) who waits has entered the lane; (2) somebody
  * waits only in READY, where a turn is about to end or a worker is called, and
@@ -144,17 +148,46 @@ settle(struct hb_kafka_part *part, uint64_t count)
 
 /* --- handing over --------------------------------------------------------- */
 
+/* Nobody has time for them any more, or they may not go without the one before
+ * them. */
+static void
+give_back(struct hb_kafka *kafka, struct hb_delivery *list)
+{
+	struct hb_delivery *next;
+	uint64_t count = 0;
+
+	for (; list != NULL; list = next, count++) {
+		next = list->next; /* before it is somebody else's */
+		hb_kafka_unpack(list);
+		hb_kafka_report_unsent(
+		    &kafka->main, list, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+	}
+	if (count > 0)
+		hb_kafka_exit(&kafka->main, count);
+}
+
+/* With the lock held: those that may not follow what failed. */
+static struct hb_delivery *
+take_followers(struct hb_kafka_part *part, bool failed)
+{
+	return failed && part->topic->kafka->is_ordered ? take_all(part)
+							: NULL;
+}
+
 bool
-hb_kafka_queue_leave(struct hb_kafka_part *part)
+hb_kafka_queue_leave(struct hb_kafka_part *part, bool failed)
 {
 	struct hb_kafka *kafka = part->topic->kafka;
+	struct hb_delivery *followers;
 	bool calls;
 
 	pthread_mutex_lock(&kafka->lock);
+	followers = take_followers(part, failed);
 	settle(part, 1);
 	calls = kafka->ready != NULL && !kafka->is_called;
 	kafka->is_called |= calls;
 	pthread_mutex_unlock(&kafka->lock);
+	give_back(kafka, followers);
 	return calls;
 }
 
@@ -164,6 +197,19 @@ hb_kafka_queue_answer_call(struct hb_kafka *kafka)
 	pthread_mutex_lock(&kafka->lock);
 	kafka->is_called = false;
 	pthread_mutex_unlock(&kafka->lock);
+}
+
+/* So many were refused, and are reported. The lock is given away meanwhile. */
+static void
+settle_refused(struct hb_kafka_part *part, uint64_t count)
+{
+	struct hb_kafka *kafka = part->topic->kafka;
+	struct hb_delivery *followers = take_followers(part, true);
+
+	settle(part, count);
+	pthread_mutex_unlock(&kafka->lock);
+	give_back(kafka, followers);
+	pthread_mutex_lock(&kafka->lock);
 }
 
 /* Hands over what waits in one queue, a request's worth. The lock is given
@@ -185,7 +231,7 @@ hand_over(struct hb_kafka_part *part)
 	pthread_mutex_lock(&kafka->lock);
 	part->is_going = false;
 	if (refused > 0)
-		settle(part, refused);
+		settle_refused(part, refused);
 }
 
 void
@@ -263,7 +309,7 @@ static bool
 is_overdue(const struct hb_kafka_part *part, uint64_t before_us)
 {
 	return part->first != NULL && part->first->sent_us < before_us &&
-	       !part->is_going;
+	       !part->is_going && !part->topic->kafka->is_ordered;
 }
 
 bool
@@ -288,23 +334,6 @@ hb_kafka_queue_sweep(struct hb_kafka *kafka, uint64_t before_us)
 	return any;
 }
 
-/* Nobody has time for them any more. */
-static void
-give_back(struct hb_kafka *kafka, struct hb_kafka_part *part,
-    struct hb_delivery *list)
-{
-	struct hb_delivery *next;
-	uint64_t count = 0;
-
-	for (; list != NULL; list = next, count++) {
-		next = list->next; /* before it is somebody else's */
-		hb_kafka_unpack(list);
-		hb_kafka_report_unsent(
-		    part->topic, list, RD_KAFKA_RESP_ERR__PURGE_QUEUE);
-	}
-	hb_kafka_exit(&kafka->main, count);
-}
-
 void
 hb_kafka_queue_give_back(struct hb_kafka *kafka)
 {
@@ -317,7 +346,7 @@ hb_kafka_queue_give_back(struct hb_kafka *kafka)
 		struct hb_delivery *list = take_all(part);
 
 		pthread_mutex_unlock(&kafka->lock);
-		give_back(kafka, part, list);
+		give_back(kafka, list);
 		pthread_mutex_lock(&kafka->lock);
 	}
 	while (take_ready(kafka) != NULL)

@@ -15,8 +15,8 @@
  * What an error means is in one table: its class for the metric, and whether it
  * speaks of the message, of its topic, or of the cluster. A batch fails as a
  * whole even when one message is at fault, so a message is refused for good
- * only where it travelled alone, in the solo lane; before that it is sent there
- * (kafka_solo.c). */
+ * only where it travelled alone, in the solo lane (or with `ordered`, when all
+ * do); before that it is sent there (kafka_lazy.c). */
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
@@ -117,15 +117,16 @@ confirm(struct hb_kafka_topic *topic, struct hb_delivery *delivery)
 
 /* The producer is of no use any more: the watch replaces it. */
 static void
-condemn(struct hb_kafka *kafka)
+condemn(struct hb_kafka_lane *lane)
 {
-	atomic_store(&kafka->is_fatal, true);
-	hb_kafka_watch_ring(kafka);
+	atomic_store(&lane->is_fatal, true);
+	hb_kafka_watch_ring(lane->kafka);
 }
 
 /* Draws the consequences for what is to blame. */
 static void
-blame(struct hb_kafka_topic *topic, const struct fault *fault)
+blame(struct hb_kafka_lane *lane, struct hb_kafka_topic *topic,
+    const struct fault *fault)
 {
 	switch (fault->blame) {
 	case THE_TOPIC:
@@ -138,7 +139,7 @@ blame(struct hb_kafka_topic *topic, const struct fault *fault)
 		hb_kafka_watch_ring(topic->kafka);
 		break;
 	case THE_PRODUCER:
-		condemn(topic->kafka);
+		condemn(lane);
 		break;
 	case NOBODY:
 	case THE_MESSAGE:
@@ -146,14 +147,21 @@ blame(struct hb_kafka_topic *topic, const struct fault *fault)
 	}
 }
 
+static struct hb_kafka_topic *
+topic_of(const struct hb_kafka_lane *lane, const struct hb_delivery *delivery)
+{
+	return lane->kafka->by_dest[delivery->msg.dest->index];
+}
+
 static void
-report_failure(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
+report_failure(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
     const struct fault *fault, rd_kafka_resp_err_t code, enum hb_report report)
 {
+	struct hb_kafka_topic *topic = topic_of(lane, delivery);
 	struct hb_error why;
 
-	hb_sink_count_error(&topic->kafka->sink, fault->class);
-	blame(topic, fault);
+	hb_sink_count_error(&lane->kafka->sink, fault->class);
+	blame(lane, topic, fault);
 	hb_fail_reason(&why,
 	    report == HB_REPORT_REFUSED ? HB_E_DEAD : HB_E_RETRY, fault->reason,
 	    "kafka topic %s: %s%s", topic->dest->name, rd_kafka_err2str(code),
@@ -173,36 +181,45 @@ hb_kafka_report_not_now(
 
 /* librdkafka has not even taken it: nobody else can be to blame. */
 void
-hb_kafka_report_unsent(struct hb_kafka_topic *topic,
+hb_kafka_report_unsent(struct hb_kafka_lane *lane,
     struct hb_delivery *delivery, rd_kafka_resp_err_t code)
 {
 	const struct fault *fault = fault_of(code);
 
-	report_failure(topic, delivery, fault, code,
+	report_failure(lane, delivery, fault, code,
 	    fault->blame == THE_MESSAGE ? HB_REPORT_REFUSED : HB_REPORT_RETRY);
 }
 
-/* Says how it ended, unless that has yet to be found out in the solo lane. */
-static void
-report_sent(struct hb_kafka_lane *lane, struct hb_kafka_topic *topic,
-    struct hb_delivery *delivery, const rd_kafka_message_t *message)
+/* Whether the lane's batches hold one message. */
+static bool
+has_solo_batches(const struct hb_kafka_lane *lane)
+{
+	return lane->kind == HB_KAFKA_SOLO || lane->kafka->is_ordered;
+}
+
+/* Says how it ended, unless that has yet to be found out in the solo lane.
+ * Whether it has to be sent again. */
+static bool
+report_sent(struct hb_kafka_lane *lane, struct hb_delivery *delivery,
+    const rd_kafka_message_t *message)
 {
 	const struct fault *fault = fault_of(message->err);
 	enum hb_report report = HB_REPORT_RETRY;
 
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		confirm(topic, delivery);
-		return;
+		confirm(topic_of(lane, delivery), delivery);
+		return false;
 	}
-	if (fault->blame == THE_MESSAGE && lane->is_solo)
+	if (fault->blame == THE_MESSAGE && has_solo_batches(lane))
 		report = HB_REPORT_REFUSED;
 	else if (fault->blame == THE_MESSAGE &&
-		 hb_kafka_solo_add(lane->kafka, delivery))
-		return;
+		 hb_kafka_lazy_add(&lane->kafka->solo, delivery))
+		return false;
 	else if (rd_kafka_message_status(message) ==
 		 RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED)
 		report = HB_REPORT_UNKNOWN;
-	report_failure(topic, delivery, fault, message->err, report);
+	report_failure(lane, delivery, fault, message->err, report);
+	return report != HB_REPORT_REFUSED;
 }
 
 /* --- acknowledgements ----------------------------------------------------- */
@@ -217,15 +234,15 @@ on_acknowledgement(rd_kafka_t *rk, rd_kafka_message_t *message, void *arg)
 	/* While it is not yet somebody else's. */
 	struct hb_kafka_part *part = hb_kafka_queue_of(delivery);
 	const struct hb_loop *home = delivery->home;
+	bool failed;
 
 	(void)rk;
 	if (hb_kafka_is_being_produced(delivery))
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	report_sent(lane, lane->kafka->by_dest[delivery->msg.dest->index],
-	    delivery, message);
+	failed = report_sent(lane, delivery, message);
 	if (part == NULL)
 		hb_kafka_exit(lane, 1);
-	else if (hb_kafka_queue_leave(part))
+	else if (hb_kafka_queue_leave(part, failed))
 		hb_kafka_turn_call(lane->kafka, home);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -287,14 +304,15 @@ note_trouble(struct hb_kafka *kafka, rd_kafka_resp_err_t code, const char *text)
 /* Of a connection or of the producer. Whether the sink is down is not decided
  * here: the watch asks. */
 static void
-on_error(struct hb_kafka *kafka, rd_kafka_event_t *event)
+on_error(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
 {
+	struct hb_kafka *kafka = lane->kafka;
 	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
 
 	if (rd_kafka_event_error_is_fatal(event)) {
 		/* The code may be its cause's. */
 		code = RD_KAFKA_RESP_ERR__FATAL;
-		condemn(kafka);
+		condemn(lane);
 	}
 	hb_sink_count_error(&kafka->sink, fault_of(code)->class);
 	/* Its text says less than those that came before it. */
@@ -317,14 +335,14 @@ on_log(struct hb_kafka *kafka, rd_kafka_event_t *event)
 }
 
 static void
-on_event(struct hb_kafka *kafka, rd_kafka_event_t *event)
+on_event(struct hb_kafka_lane *lane, rd_kafka_event_t *event)
 {
 	switch (rd_kafka_event_type(event)) {
 	case RD_KAFKA_EVENT_ERROR:
-		on_error(kafka, event);
+		on_error(lane, event);
 		break;
 	case RD_KAFKA_EVENT_LOG:
-		on_log(kafka, event);
+		on_log(lane->kafka, event);
 		break;
 	default:
 		break;
@@ -342,23 +360,23 @@ hb_kafka_reader_wake(const struct hb_kafka *kafka)
 		    strerror(errno));
 }
 
-/* A turn's share of a lane's events: how many there were. */
-static int
+/* A turn's share of a lane's events: whether there may be more. */
+static bool
 read_events(struct hb_kafka_lane *lane)
 {
 	rd_kafka_event_t *event;
 	int count = 0;
 
 	if (hb_kafka_hold(lane) == NULL)
-		return 0;
+		return false;
 	while (count < EVENTS_PER_TURN &&
 	       (event = rd_kafka_queue_poll(lane->queue, 0)) != NULL) {
-		on_event(lane->kafka, event);
+		on_event(lane, event);
 		rd_kafka_event_destroy(event);
 		count++;
 	}
 	hb_kafka_release(lane);
-	return count;
+	return count == EVENTS_PER_TURN;
 }
 
 static void
@@ -366,16 +384,17 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct hb_kafka *kafka = arg;
 	eventfd_t wakes;
-	int count, alone_count;
+	bool more;
 
 	(void)what;
 	/* Emptied before the queues: an event after that writes it again. */
 	(void)eventfd_read(fd, &wakes);
-	count = read_events(&kafka->main);
-	alone_count = read_events(&kafka->solo);
+	more = read_events(&kafka->main);
+	more |= read_events(&kafka->patient);
+	more |= read_events(&kafka->solo);
 	hb_kafka_sweep_look(kafka);
-	if (count == EVENTS_PER_TURN || alone_count == EVENTS_PER_TURN)
-		hb_kafka_reader_wake(kafka); /* there may be more */
+	if (more)
+		hb_kafka_reader_wake(kafka);
 }
 
 /* On its way to the reader's loop; by itself because it may arrive after the

@@ -143,8 +143,8 @@ report_refusal(struct hb_kafka_topic *topic, struct hb_delivery *delivery,
 {
 	hb_kafka_unpack(delivery);
 	if (admission == HB_KAFKA_FULL)
-		hb_kafka_report_unsent(
-		    topic, delivery, RD_KAFKA_RESP_ERR__QUEUE_FULL);
+		hb_kafka_report_unsent(&topic->kafka->main, delivery,
+		    RD_KAFKA_RESP_ERR__QUEUE_FULL);
 	else
 		hb_kafka_report_not_now(topic, delivery);
 }

@@ -4,7 +4,8 @@
  * The watch is a loop of the sink's own because what it does blocks. It alone
  * moves the health of the sink and its topics; errors and reports only ring
  * it. In a round it
- *   1. replaces a producer that has gone fatal;
+ *   1. replaces a producer that has gone fatal (the patient lane's by none: the
+ *      next delivery has another one made);
  *   2. asks the cluster for the metadata of all our topics: an answer, and the
  *      sink is up; no answer, and it is down, unless something was confirmed
  *      meanwhile (one broker of several may hang, and be the one asked);
@@ -52,6 +53,13 @@ is_down(const struct hb_kafka_topic *topic)
 	return topic->is_missing || topic->is_suspended;
 }
 
+static bool
+any_is_fatal(const struct hb_kafka *kafka)
+{
+	return atomic_load(&kafka->main.is_fatal) ||
+	       atomic_load(&kafka->patient.is_fatal);
+}
+
 /* When the next round is due; UINT64_MAX: never, for all that is known now. */
 static uint64_t
 next_round_ms(const struct hb_kafka *kafka, uint64_t now_ms)
@@ -61,7 +69,7 @@ next_round_ms(const struct hb_kafka *kafka, uint64_t now_ms)
 
 	if (kafka->main.rk == NULL)
 		return kafka->reopen_ms;
-	if (kafka->failures > 0 || atomic_load(&kafka->is_fatal))
+	if (kafka->failures > 0 || any_is_fatal(kafka))
 		return now_ms + hb_backoff_ms(DOWN_PAUSE_MS, DOWN_PAUSE_MS, 0);
 	for (size_t i = 0; i < kafka->topic_count; i++) {
 		const struct hb_kafka_topic *topic = &kafka->topics[i];
@@ -261,30 +269,60 @@ ask(struct hb_kafka *kafka)
 
 /* --- the producer --------------------------------------------------------- */
 
-/* Gives a fatal producer's deliveries back and closes it; the next one comes
- * the later the shorter it has lived. */
+/* Whether the lane's producer is of no use any more, and why. */
+static bool
+is_dead(struct hb_kafka_lane *lane, char *text, size_t size)
+{
+	if (!atomic_load(&lane->is_fatal))
+		return false;
+	if (lane->rk != NULL && rd_kafka_fatal_error(lane->rk, text, size) !=
+				    RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	/* Said of the one before, by a sender that was slow to say. */
+	atomic_store(&lane->is_fatal, false);
+	return false;
+}
+
+/* Gives a fatal producer's deliveries back and closes it. */
+static bool
+bury(struct hb_kafka_lane *lane)
+{
+	if (!hb_kafka_lane_empty(lane, EMPTY_MS))
+		return false; /* somebody is slow: next round */
+	hb_kafka_lane_close(lane);
+	atomic_store(&lane->is_fatal, false);
+	return true;
+}
+
+/* The next producer comes the later the shorter this one has lived. */
 static void
-retire(struct hb_kafka *kafka)
+retire_main(struct hb_kafka *kafka)
 {
 	uint64_t now_ms = hb_clock_mono_ms();
 	char text[160];
 
-	if (rd_kafka_fatal_error(kafka->main.rk, text, sizeof(text)) ==
-	    RD_KAFKA_RESP_ERR_NO_ERROR) {
-		/* Said of the one before, by a sender that was slow to say. */
-		atomic_store(&kafka->is_fatal, false);
+	if (!is_dead(&kafka->main, text, sizeof(text)))
 		return;
-	}
 	kafka->failures++;
 	hb_sink_set_health(&kafka->sink, HB_DOWN, text);
-	if (!hb_kafka_lane_empty(&kafka->main, EMPTY_MS))
-		return; /* the reader is slow: next round */
-	hb_kafka_lane_close(&kafka->main);
-	atomic_store(&kafka->is_fatal, false);
+	if (!bury(&kafka->main))
+		return;
 	kafka->short_lives =
 	    now_ms - kafka->opened_ms < LIFE_MS ? kafka->short_lives + 1 : 0;
 	kafka->reopen_ms = now_ms + hb_backoff_ms(REOPEN_MIN_MS, REOPEN_MAX_MS,
 					kafka->short_lives);
+}
+
+/* That it is dead says nothing about the cluster, nor of the other producers;
+ * how soon there is another one is up to those who send. */
+static void
+retire_patient(struct hb_kafka *kafka)
+{
+	char text[160];
+
+	if (is_dead(&kafka->patient, text, sizeof(text)) &&
+	    bury(&kafka->patient))
+		hb_kafka_lazy_renew(&kafka->patient);
 }
 
 /* A failure here (a certificate that is gone) may pass as well. */
@@ -312,11 +350,11 @@ on_round(struct hb_timer *timer)
 
 	if (atomic_load(&kafka->closing))
 		return;
-	if (kafka->main.rk != NULL && atomic_load(&kafka->is_fatal))
-		retire(kafka);
+	retire_main(kafka);
+	retire_patient(kafka);
 	if (kafka->main.rk == NULL && hb_clock_mono_ms() >= kafka->reopen_ms)
 		reopen(kafka);
-	if (kafka->main.rk != NULL && !atomic_load(&kafka->is_fatal))
+	if (kafka->main.rk != NULL && !atomic_load(&kafka->main.is_fatal))
 		ask(kafka);
 	kafka->last_round_ms = hb_clock_mono_ms();
 	schedule(kafka);
@@ -331,7 +369,7 @@ on_bell(struct hb_task *task)
 	atomic_flag_clear(&kafka->is_rung);
 	if (atomic_load(&kafka->closing))
 		return;
-	if (atomic_load(&kafka->is_fatal))
+	if (any_is_fatal(kafka))
 		hb_timer_set(&kafka->round, 0);
 	else if (kafka->failures == 0 && kafka->main.rk != NULL)
 		hb_timer_set(&kafka->round,

@@ -9,10 +9,10 @@ libhookbridge_a_SOURCES += \
 	%D%/kafka_conf.c \
 	%D%/kafka_handle.c \
 	%D%/kafka_inspect.c \
+	%D%/kafka_lazy.c \
 	%D%/kafka_partition.c \
 	%D%/kafka_queue.c \
 	%D%/kafka_report.c \
-	%D%/kafka_solo.c \
 	%D%/kafka_tsan.h \
 	%D%/kafka_turn.c \
 	%D%/kafka_watch.c \
@@ -22,6 +22,7 @@ libhookbridge_a_SOURCES += \
 	%D%/redis_conf.c \
 	%D%/redis_conn.c \
 	%D%/redis_flow.c \
+	%D%/redis_forget.c \
 	%D%/redis_health.c \
 	%D%/redis_out.c \
 	%D%/redis_queue.c \

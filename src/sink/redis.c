@@ -6,7 +6,8 @@
  *
  *   send ─► queue ─► ring and output ─► turn's end: written ─► reply ─► report
  *     redis_queue.c    redis_flow.c         │
- *                                           └─ lost, late: unknown
+ *                                           ├─ late: its owner is told
+ *                                           └─ lost: unknown
  *
  * An entry is confirmed by its id, and where `wait` is set by so many replicas
  * in addition. A Redis server may still lose what it has confirmed (see its
@@ -117,6 +118,7 @@ redis_open(const struct hb_sink_conf *conf, const struct hb_sink_env *env,
 	redis->scopes = hb_xcalloc(cfg->dest_count, sizeof(*redis->scopes));
 	for (size_t i = 0; i < cfg->dest_count; i++)
 		redis->scopes[i].dest = cfg->dests[i];
+	hb_redis_note_memories(redis);
 	hb_sink_set_health(&redis->sink, HB_DOWN, "connecting");
 	redis->conns =
 	    hb_xcalloc(env->loop_count, sizeof(struct hb_redis_conn *));
@@ -183,6 +185,7 @@ const struct hb_sink_ops hb_sink_redis = {
     .fits = redis_fits,
     .would_fit = redis_would_fit,
     .ready = redis_ready,
+    .forget = hb_redis_forget,
     .drain = redis_drain,
     .close = redis_close,
 };

@@ -6,6 +6,7 @@
  *   redis_conn.c     a worker's connection: dial, log in, lose, dial again
  *   redis_flow.c     on a connection: commands out, replies in, deadlines
  *   redis_queue.c    deliveries that wait for room on it
+ *   redis_forget.c   takes an event out of the idempotent script's memory
  *   redis_ring.c     commands under way, and what is reported of them
  *   redis_settle.c   what a reply settles, and what else it tells
  *   redis_command.c  a message as XADD or as the idempotent script
@@ -74,8 +75,6 @@ struct hb_redis_ref {
 	uint64_t at; /* where it begins, in bytes ever put out */
 	const char *ptr;
 	size_t len;
-	const void *owner;
-	char *copy; /* ptr, once the owner has gone */
 };
 
 struct hb_redis_out {
@@ -95,12 +94,9 @@ void hb_redis_out_reserve(struct hb_redis_out *out, size_t len);
 void hb_redis_out_array(struct hb_redis_out *out, size_t count);
 void hb_redis_out_bulk(struct hb_redis_out *out, struct hb_span arg);
 void hb_redis_out_number(struct hb_redis_out *out, uint64_t number);
-/* The same by reference when it is large: it stays where it is until written
- * or disowned. */
-void hb_redis_out_large(
-    struct hb_redis_out *out, struct hb_span arg, const void *owner);
-/* The owner's memory is about to go: copies what is still to be written. */
-void hb_redis_out_disown(struct hb_redis_out *out, const void *owner);
+/* The same by reference when it is large: it stays where it is until it is
+ * written or the output wiped. */
+void hb_redis_out_large(struct hb_redis_out *out, struct hb_span arg);
 /* What to write next, and that so much of it was. */
 int hb_redis_out_iov(
     const struct hb_redis_out *out, struct iovec *iov, int max);
@@ -157,6 +153,7 @@ enum hb_redis_kind {
 	HB_REDIS_EVALSHA,
 	HB_REDIS_EVAL,
 	HB_REDIS_WAIT,
+	HB_REDIS_DEL,
 	HB_REDIS_PING,
 	HB_REDIS_AUTH,
 	HB_REDIS_SELECT,
@@ -170,11 +167,12 @@ enum hb_redis_kind hb_redis_kind_for(const struct hb_message *msg);
 size_t hb_redis_message_size(const struct hb_message *msg);
 /* One of the first three kinds. */
 void hb_redis_put_message(struct hb_redis_out *out, enum hb_redis_kind kind,
-    const struct hb_message *msg, const void *owner);
+    const struct hb_message *msg);
 /* "hb:dedup:{TAG}:" and 64 hex digits. */
 #define HB_REDIS_DEDUP_KEY_MAX (sizeof("hb:dedup:{}:") + 256 + 64)
-size_t hb_redis_dedup_key(
-    const struct hb_message *msg, char out[HB_REDIS_DEDUP_KEY_MAX]);
+size_t hb_redis_dedup_key(const struct hb_dest_conf *dest,
+    struct hb_span endpoint, struct hb_span id,
+    char out[HB_REDIS_DEDUP_KEY_MAX]);
 extern const char hb_redis_script[], hb_redis_script_sha1[];
 
 /* --- redis_health.c ------------------------------------------------------- */
@@ -182,6 +180,7 @@ extern const char hb_redis_script[], hb_redis_script_sha1[];
 /* One destination, or (dest NULL) the server with all of them. */
 struct hb_redis_scope {
 	const struct hb_dest_conf *dest;
+	bool remembers; /* what was added: some target is idempotent */
 	_Atomic bool is_down;	   /* the connection that found out guards it */
 	_Atomic unsigned setbacks; /* since something was confirmed */
 	/* The guard's. */
@@ -308,6 +307,13 @@ hb_redis_is_add(enum hb_redis_kind kind)
 	       kind == HB_REDIS_EVAL;
 }
 
+/* Its owner was told. */
+static inline bool
+hb_redis_is_overdue(const struct hb_delivery *delivery)
+{
+	return delivery->word[1] != 0;
+}
+
 /* Notes a command whose bytes the caller then puts out. */
 struct hb_redis_cmd *hb_redis_ring_add(
     struct hb_redis_conn *conn, enum hb_redis_kind kind);
@@ -327,7 +333,7 @@ void hb_redis_report_failed(struct hb_redis_conn *conn,
 /* Of a delivery that no command was made for. */
 void hb_redis_report_unsent(struct hb_redis_conn *conn,
     struct hb_delivery *delivery, const char *text);
-/* Reports as unknown what is past its deadline. */
+/* Tells the owners of those whose time is over. */
 void hb_redis_ring_expire(struct hb_redis_conn *conn, uint64_t now_ms);
 /* Reports everything outstanding, and begins anew. */
 void hb_redis_ring_abort(struct hb_redis_conn *conn, const char *why);
@@ -346,6 +352,14 @@ uint64_t hb_redis_queue_due_ms(const struct hb_redis_conn *conn);
 void hb_redis_queue_expire(struct hb_redis_conn *conn, uint64_t now_ms);
 /* Reports all of them. */
 void hb_redis_queue_abort(struct hb_redis_conn *conn, const char *why);
+
+/* --- redis_forget.c ------------------------------------------------------- */
+
+/* Notes which streams have the script's memory, by the routes. */
+void hb_redis_note_memories(struct hb_redis *redis);
+/* hb_sink_ops.forget() */
+void hb_redis_forget(
+    struct hb_sink *sink, struct hb_span endpoint, struct hb_span id);
 
 /* --- redis_settle.c ------------------------------------------------------- */
 

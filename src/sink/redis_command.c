@@ -45,7 +45,7 @@ enum hb_redis_kind
 hb_redis_kind_for(const struct hb_message *msg)
 {
 	if (target_of(msg)->idempotent_ms == 0 || msg->dead_letter ||
-	    !msg->endpoint->dedup)
+	    !msg->dedup)
 		return HB_REDIS_XADD;
 	return HB_REDIS_EVALSHA;
 }
@@ -89,11 +89,11 @@ put_length(char out[4], size_t len)
 }
 
 size_t
-hb_redis_dedup_key(
-    const struct hb_message *msg, char out[HB_REDIS_DEDUP_KEY_MAX])
+hb_redis_dedup_key(const struct hb_dest_conf *dest, struct hb_span endpoint,
+    struct hb_span id, char out[HB_REDIS_DEDUP_KEY_MAX])
 {
-	const struct hb_span parts[] = {hb_span_of(msg->dest->name),
-	    hb_span_of(msg->endpoint->name), msg->id};
+	const struct hb_span parts[] = {
+	    hb_span_of(dest->name), endpoint, id};
 	struct hb_span pieces[2 * HB_COUNT(parts)];
 	char lengths[HB_COUNT(parts)][4];
 	uint8_t digest[HB_SHA256_SIZE];
@@ -122,8 +122,7 @@ count_entry(const struct hb_message *msg)
 }
 
 static void
-put_entry(
-    struct hb_redis_out *out, const struct hb_message *msg, const void *owner)
+put_entry(struct hb_redis_out *out, const struct hb_message *msg)
 {
 	if (target_of(msg)->maxlen > 0) {
 		hb_redis_out_bulk(out, HB_SPAN("MAXLEN"));
@@ -133,10 +132,10 @@ put_entry(
 	hb_redis_out_bulk(out, HB_SPAN("*"));
 	for (size_t i = 0; i < msg->header_count; i++) {
 		hb_redis_out_bulk(out, msg->headers[i].name);
-		hb_redis_out_large(out, msg->headers[i].value, owner);
+		hb_redis_out_large(out, msg->headers[i].value);
 	}
 	hb_redis_out_bulk(out, HB_SPAN("data"));
-	hb_redis_out_large(out, msg->value, owner);
+	hb_redis_out_large(out, msg->value);
 }
 
 static void
@@ -144,6 +143,8 @@ put_script(struct hb_redis_out *out, enum hb_redis_kind kind,
     const struct hb_message *msg)
 {
 	char key[HB_REDIS_DEDUP_KEY_MAX];
+	size_t key_len =
+	    hb_redis_dedup_key(msg->dest, msg->endpoint, msg->id, key);
 
 	hb_redis_out_array(out, 6 + count_entry(msg));
 	if (kind == HB_REDIS_EVALSHA) {
@@ -154,14 +155,14 @@ put_script(struct hb_redis_out *out, enum hb_redis_kind kind,
 		hb_redis_out_bulk(out, hb_span_of(hb_redis_script));
 	}
 	hb_redis_out_number(out, 2);
-	hb_redis_out_bulk(out, hb_span_make(key, hb_redis_dedup_key(msg, key)));
+	hb_redis_out_bulk(out, hb_span_make(key, key_len));
 	hb_redis_out_bulk(out, hb_span_of(msg->dest->name));
 	hb_redis_out_number(out, target_of(msg)->idempotent_ms);
 }
 
 void
 hb_redis_put_message(struct hb_redis_out *out, enum hb_redis_kind kind,
-    const struct hb_message *msg, const void *owner)
+    const struct hb_message *msg)
 {
 	if (kind == HB_REDIS_XADD) {
 		hb_redis_out_array(out, 2 + count_entry(msg));
@@ -170,5 +171,5 @@ hb_redis_put_message(struct hb_redis_out *out, enum hb_redis_kind kind,
 	} else {
 		put_script(out, kind, msg);
 	}
-	put_entry(out, msg, owner);
+	put_entry(out, msg);
 }

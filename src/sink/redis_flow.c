@@ -47,7 +47,7 @@ hb_redis_flow_add(struct hb_redis_conn *conn, struct hb_delivery *delivery,
 	cmd->scope = &conn->redis->scopes[msg->dest->index];
 	conn->adds++;
 	conn->wants_wait = conn->redis->conf->wait.replicas > 0;
-	hb_redis_put_message(&conn->out, kind, msg, delivery);
+	hb_redis_put_message(&conn->out, kind, msg);
 	hb_redis_conn_wake_at(
 	    conn, cmd->started_ms + conn->redis->conf->timeout_ms);
 }
@@ -66,6 +66,7 @@ hb_redis_flow_send(struct hb_redis_conn *conn, struct hb_delivery *delivery)
 {
 	const char *text = obstacle(conn);
 
+	delivery->word[1] = false; /* it is not overdue */
 	conn->unreported++;
 	if (text == NULL)
 		hb_redis_queue_add(conn, delivery);

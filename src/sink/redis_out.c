@@ -9,8 +9,7 @@
  *   text  *5 … $4 data $20000  │ \r\n *5 … $4 data $30000  │ \r\n
  *   refs                       └─ at 312, 20000 bytes      └─ at 20640, 30000
  *
- * A reference's owner may have to go before its bytes are written (a delivery
- * past its deadline): it is disowned, that is, copied then. */
+ * What is referred to has to stay until it is written, or the output wiped. */
 #include <stdlib.h>
 #include <sys/uio.h>
 
@@ -27,18 +26,9 @@
 
 /* --- making and clearing -------------------------------------------------- */
 
-static void
-drop_refs(struct hb_redis_out *out)
-{
-	for (; out->ref_head < out->ref_tail; out->ref_head++)
-		free(out->refs[out->ref_head].copy);
-	out->ref_head = out->ref_tail = 0;
-}
-
 void
 hb_redis_out_fini(struct hb_redis_out *out)
 {
-	drop_refs(out);
 	free(out->refs);
 	if (out->text != NULL)
 		hb_wipe(out->text, out->size);
@@ -49,7 +39,7 @@ hb_redis_out_fini(struct hb_redis_out *out)
 void
 hb_redis_out_wipe(struct hb_redis_out *out)
 {
-	drop_refs(out);
+	out->ref_head = out->ref_tail = 0;
 	if (out->text != NULL)
 		hb_wipe(out->text, out->size);
 	out->head = out->tail = 0;
@@ -166,8 +156,7 @@ add_ref(struct hb_redis_out *out)
 }
 
 void
-hb_redis_out_large(
-    struct hb_redis_out *out, struct hb_span arg, const void *owner)
+hb_redis_out_large(struct hb_redis_out *out, struct hb_span arg)
 {
 	if (arg.len < REF_MIN) {
 		hb_redis_out_bulk(out, arg);
@@ -176,24 +165,9 @@ hb_redis_out_large(
 	hb_redis_out_reserve(out, PREFIX_MAX + 2);
 	append_prefix(out, '$', arg.len);
 	*add_ref(out) = (struct hb_redis_ref){
-	    .at = out->end, .ptr = arg.ptr, .len = arg.len, .owner = owner};
+	    .at = out->end, .ptr = arg.ptr, .len = arg.len};
 	out->end += arg.len;
 	append(out, "\r\n", 2);
-}
-
-void
-hb_redis_out_disown(struct hb_redis_out *out, const void *owner)
-{
-	for (size_t i = out->ref_head; i < out->ref_tail; i++) {
-		struct hb_redis_ref *ref = &out->refs[i];
-
-		if (ref->owner != owner)
-			continue;
-		ref->copy = hb_xmalloc(ref->len);
-		memcpy(ref->copy, ref->ptr, ref->len);
-		ref->ptr = ref->copy;
-		ref->owner = NULL;
-	}
 }
 
 /* --- writing -------------------------------------------------------------- */
@@ -242,7 +216,7 @@ hb_redis_out_advance(struct hb_redis_out *out, size_t len)
 	size_t of_text = len;
 
 	while (out->ref_head < out->ref_tail) {
-		struct hb_redis_ref *ref = &out->refs[out->ref_head];
+		const struct hb_redis_ref *ref = &out->refs[out->ref_head];
 		uint64_t ref_end = ref->at + ref->len;
 
 		if (ref->at >= to)
@@ -251,7 +225,6 @@ hb_redis_out_advance(struct hb_redis_out *out, size_t len)
 				    (ref->at > from ? ref->at : from));
 		if (ref_end > to)
 			break;
-		free(ref->copy);
 		out->ref_head++;
 	}
 	if (out->ref_head == out->ref_tail)

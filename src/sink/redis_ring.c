@@ -14,13 +14,14 @@
  *
  * Without `wait`, settled is answered. With it, one WAIT follows what a turn of
  * the loop has put out; its answer settles everything before it. `expired`
- * goes through the commands as their deadlines pass: a delivery is then
- * reported unknown and forgotten, its command stays until its reply is there.
+ * goes through the commands as their time passes: a delivery's owner is told
+ * that it is overdue, once, and its report comes all the same, with the reply
+ * or the end of the connection.
  *
- * Invariants: (1) a delivery whose command was put out is in the
- * ring until its report; (2) commands
- * in the ring were started in order, hence are due in order; (3) nothing in
- * the output refers to a delivery that was reported. */
+ * Invariants: (1) a delivery whose command was put out is in the ring until its
+ * report; (2) commands in the ring were started in order, hence are due in
+ * order; (3) nothing that is to be written refers to a delivery that was
+ * reported: a reply to half of a command ends the connection. */
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"
@@ -136,27 +137,33 @@ hb_redis_report_failed(struct hb_redis_conn *conn, struct hb_redis_cmd *cmd,
 	report(conn, cmd, what, &why);
 }
 
+/* Counts it; a script that is sent in full may be overdue again. */
+static void
+note_overdue(struct hb_redis_conn *conn, struct hb_delivery *delivery)
+{
+	hb_sink_count_error(&conn->redis->sink, "timeout");
+	if (hb_redis_is_overdue(delivery))
+		return;
+	delivery->word[1] = true;
+	if (delivery->on_overdue != NULL)
+		delivery->on_overdue(delivery);
+}
+
 void
 hb_redis_ring_expire(struct hb_redis_conn *conn, uint64_t now_ms)
 {
 	uint64_t timeout_ms = conn->redis->conf->timeout_ms;
-	char text[64];
 
-	snprintf(text, sizeof(text), "no reply within %llu ms",
-	    (unsigned long long)timeout_ms);
-	for (; conn->expired < conn->issued; conn->expired++) {
-		struct hb_redis_cmd *cmd = hb_redis_cmd_at(conn, conn->expired);
+	while (conn->expired < conn->issued) {
+		const struct hb_redis_cmd *cmd =
+		    hb_redis_cmd_at(conn, conn->expired);
 
 		if (cmd->started_ms + timeout_ms > now_ms)
-			break;
-		if (cmd->delivery == NULL)
-			continue;
-		hb_redis_out_disown(&conn->out, cmd->delivery);
-		hb_sink_count_error(&conn->redis->sink, "timeout");
-		hb_redis_report_failed(
-		    conn, cmd, HB_REPORT_UNKNOWN, NULL, text);
+			return;
+		conn->expired++;
+		if (cmd->delivery != NULL)
+			note_overdue(conn, cmd->delivery);
 	}
-	hb_redis_ring_release(conn);
 }
 
 /* What never left us was not written; of the rest nobody knows. */

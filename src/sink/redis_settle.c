@@ -5,11 +5,13 @@
  *                   has to follow; an error means that nothing was added
  *   WAIT            everything added before it: confirmed, if enough replicas
  *                   have it
+ *   DEL             nothing, or that an event is not forgotten
  *   PING            that the server is there and listens
  *   the rest        belongs to the login (redis_conn.c)
  *
  * An error may speak of more than its own command: redis_reply.c says of what,
  * here it has its consequences. */
+#include "hookbridge/log.h"
 #include "redis.h"
 
 static void
@@ -141,6 +143,22 @@ on_wait(struct hb_redis_conn *conn, uint64_t wait)
 	}
 }
 
+/* It speaks of a right that adding does without: no consequences. */
+static void
+on_del(struct hb_redis_conn *conn)
+{
+	char text[HB_REDIS_TEXT_MAX + 1];
+
+	if (conn->reply.type == REDIS_REPLY_ERROR) {
+		rule_of_reply(conn, text, sizeof(text));
+		hb_log_limited(HB_LOG_WARNING, "sink.forget",
+		    HB_F_STR("sink", conn->redis->sink.conf->name),
+		    HB_F_STR("reason", text));
+	} else if (conn->reply.type != REDIS_REPLY_INTEGER) {
+		on_unexpected(conn, "DEL");
+	}
+}
+
 static void
 on_ping(struct hb_redis_conn *conn)
 {
@@ -164,6 +182,8 @@ dispatch(struct hb_redis_conn *conn, uint64_t number)
 		on_add(conn, cmd);
 	else if (cmd->kind == HB_REDIS_WAIT)
 		on_wait(conn, number);
+	else if (cmd->kind == HB_REDIS_DEL)
+		on_del(conn);
 	else if (cmd->kind == HB_REDIS_PING && conn->state == HB_REDIS_READY)
 		on_ping(conn);
 	else

@@ -173,6 +173,33 @@ hb_dest_health(const struct hb_sink *sink, const struct hb_dest_conf *dest)
 	return (enum hb_health)(of_sink > of_dest ? of_sink : of_dest);
 }
 
+/* The text is copied: it changes with the health. */
+enum hb_health
+hb_sink_health(const struct hb_sink *sink, char why[WHY_SIZE])
+{
+	enum hb_health health;
+
+	pthread_mutex_lock(&health_lock);
+	health = (enum hb_health)atomic_load(&sink->health);
+	memcpy(why, sink->why, WHY_SIZE);
+	pthread_mutex_unlock(&health_lock);
+	return health;
+}
+
+enum hb_health
+hb_sink_dest_health(const struct hb_sink *sink,
+    const struct hb_dest_conf *dest, char why[WHY_SIZE])
+{
+	const struct hb_dest_state *state = &sink->dests[dest->index];
+	enum hb_health health;
+
+	pthread_mutex_lock(&health_lock);
+	health = (enum hb_health)atomic_load(&state->health);
+	memcpy(why, state->why, WHY_SIZE);
+	pthread_mutex_unlock(&health_lock);
+	return health;
+}
+
 void
 hb_sink_count_error(struct hb_sink *sink, const char *class)
 {
@@ -292,6 +319,23 @@ struct hb_sink *
 hb_sinks_of(const struct hb_sinks *sinks, const struct hb_dest_conf *dest)
 {
 	return sinks->items[dest->sink->index];
+}
+
+bool
+hb_sink_is_ordered(const struct hb_sink *sink)
+{
+	return sink->ops->is_ordered != NULL &&
+	       sink->ops->is_ordered(sink->conf);
+}
+
+void
+hb_sinks_forget(
+    const struct hb_sinks *sinks, struct hb_span endpoint, struct hb_span id)
+{
+	for (size_t i = 0; i < sinks->count; i++)
+		if (sinks->items[i]->ops->forget != NULL)
+			sinks->items[i]->ops->forget(
+			    sinks->items[i], endpoint, id);
 }
 
 void

@@ -344,6 +344,7 @@ struct fake_manners {
 	size_t answer_count;
 	const char *evalsha; /* NULL: like XADD */
 	const char *wait;    /* to WAIT; NULL: none */
+	const char *del;     /* to DEL; NULL: none */
 	bool deaf;   /* reads no further when it has begun to read an XADD */
 	bool closes; /* after its answer */
 	size_t silent_after; /* PINGs; 0: answers all of them */
@@ -362,7 +363,7 @@ struct fake_redis {
 	char dir[64], path[80], url[96];
 	int fd, stop_fds[2];
 	pthread_t thread;
-	_Atomic unsigned accepted, adds, scripts, waits, pings;
+	_Atomic unsigned accepted, adds, scripts, waits, dels, pings;
 	_Atomic int last_fd; /* of the last command but PING */
 	struct fake_client clients[FAKE_CLIENTS];
 };
@@ -464,7 +465,21 @@ fake_answer_wait(struct fake_redis *fake, struct fake_client *client)
 	fake_say_answer(client, fake->manners.wait);
 }
 
-enum fake_word { FAKE_PING, FAKE_XADD, FAKE_EVAL, FAKE_EVALSHA, FAKE_WAIT };
+static inline void
+fake_answer_del(struct fake_redis *fake, struct fake_client *client)
+{
+	atomic_fetch_add(&fake->dels, 1);
+	fake_say_answer(client, fake->manners.del);
+}
+
+enum fake_word {
+	FAKE_PING,
+	FAKE_XADD,
+	FAKE_EVAL,
+	FAKE_EVALSHA,
+	FAKE_WAIT,
+	FAKE_DEL
+};
 
 /* The first of the commands it understands; NULL when there is none. */
 static inline char *
@@ -474,7 +489,8 @@ fake_find(const struct fake_client *client, enum fake_word *word)
 	    [FAKE_XADD] = "\r\nXADD\r\n",
 	    [FAKE_EVAL] = "\r\nEVAL\r\n",
 	    [FAKE_EVALSHA] = "\r\nEVALSHA\r\n",
-	    [FAKE_WAIT] = "\r\nWAIT\r\n"};
+	    [FAKE_WAIT] = "\r\nWAIT\r\n",
+	    [FAKE_DEL] = "\r\nDEL\r\n"};
 	char *first = NULL;
 
 	for (unsigned i = 0; i < HB_COUNT(words); i++) {
@@ -502,7 +518,7 @@ fake_answer(struct fake_redis *fake, struct fake_client *client)
 		if (word == FAKE_PING &&
 		    client->in + client->len < nonce + 18)
 			return; /* the rest comes */
-		memset(found, '.', 8); /* no longer a command */
+		memset(found, '.', 7); /* no longer a command */
 		if (word != FAKE_PING)
 			atomic_store(&fake->last_fd, client->fd);
 		if (word == FAKE_PING)
@@ -511,6 +527,8 @@ fake_answer(struct fake_redis *fake, struct fake_client *client)
 			fake_answer_script(fake, client);
 		else if (word == FAKE_WAIT)
 			fake_answer_wait(fake, client);
+		else if (word == FAKE_DEL)
+			fake_answer_del(fake, client);
 		else
 			fake_answer_add(fake, client);
 	}

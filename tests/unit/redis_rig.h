@@ -120,6 +120,16 @@ await_lost(struct contract_rig *rig, const char *says)
 	fail_msg("expected \"%s\", got \"%s\"", says, why);
 }
 
+/* The key under which the script remembers an item; key is all zero. */
+static inline void
+redis_rig_dedup_key(
+    const struct contract_item *item, char key[HB_REDIS_DEDUP_KEY_MAX + 1])
+{
+	const struct hb_message *msg = &item->delivery.msg;
+
+	hb_redis_dedup_key(msg->dest, msg->endpoint, msg->id, key);
+}
+
 static inline void
 await_count(_Atomic unsigned *count, unsigned wanted)
 {

@@ -3,10 +3,12 @@
  *
  * A sink's test describes its peer (a broker, a server, a directory) in a
  * struct contract_peer and adds HB_SINK_CONTRACT(&peer) to its cmocka table.
- * Each test opens a sink of its own on two worker loops and a helper, sends
- * from the workers, waits for the reports there and asks the oracle what has
- * arrived. Waiting ends when what is awaited happens; CONTRACT_PATIENCE_MS is
- * only there so that a broken sink fails instead of hanging. */
+ * Each test opens a sink of its own on two loops and a helper, sends from
+ * those, waits for the reports there and asks the oracle what has arrived. The
+ * first loop stands for the workers, the last for the replay: what a test calls
+ * mixed is patient there. Waiting ends when what is awaited happens;
+ * CONTRACT_PATIENCE_MS is only there so that a broken sink fails instead of
+ * hanging. */
 #ifndef HOOKBRIDGE_TESTS_SINK_CONTRACT_H
 #define HOOKBRIDGE_TESTS_SINK_CONTRACT_H
 
@@ -62,6 +64,8 @@ struct contract_rig {
 	struct hb_dest_conf dest_confs[CONTRACT_DESTS_MAX];
 	const struct hb_dest_conf *dests[CONTRACT_DESTS_MAX];
 	struct hb_target_conf targets[CONTRACT_DESTS_MAX];
+	struct hb_target_conf *to[CONTRACT_DESTS_MAX];
+	struct hb_route_conf route;
 	struct hb_endpoint_conf endpoint;
 	struct hb_budget_share share;
 	void *target_settings;
@@ -77,7 +81,7 @@ struct contract_item {
 	struct hb_task send;
 	struct hb_header headers[3];
 	char value[128], key[32], id[32];
-	_Atomic unsigned reports, misplaced;
+	_Atomic unsigned reports, overdue, misplaced;
 	/* What the sink is given is a copy, gone with the report. */
 	char *loan;
 	size_t loan_len;
@@ -111,8 +115,12 @@ contract_configure(struct contract_rig *rig, const struct contract_peer *peer)
 				    ? peer->target_settings
 				    : rig->target_settings,
 		};
+		rig->to[count] = &rig->targets[count];
 	}
+	rig->route = (struct hb_route_conf){.to = rig->to, .to_count = count};
 	rig->cfg = (struct hb_config){
+	    .routes = &rig->route,
+	    .route_count = 1,
 	    .endpoints = &rig->endpoint,
 	    .endpoint_count = 1,
 	    .sinks = &rig->sink_conf,
@@ -122,7 +130,9 @@ contract_configure(struct contract_rig *rig, const struct contract_peer *peer)
 	    .target_count = count,
 	    .workers = CONTRACT_LOOPS,
 	    .memory = peer->memory != 0 ? peer->memory : 256 << 20,
-	    .delivery = {3000, 10000, 30000},
+	    .delivery = {.ack_timeout_ms = 3000,
+		.hard_timeout_ms = 10000,
+		.drain_timeout_ms = 30000},
 	};
 }
 
@@ -220,7 +230,20 @@ contract_await_reports(struct contract_item *items, size_t count)
 				fail_msg("delivery %zu was not reported", i);
 }
 
-/* Nothing was reported twice, nor on a loop that is not its home. */
+/* Waits until each item is overdue. */
+static inline void
+contract_await_overdue(struct contract_item *items, size_t count)
+{
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	for (size_t i = 0; i < count; i++)
+		while (atomic_load(&items[i].overdue) == 0)
+			if (!contract_wait(since_ms))
+				fail_msg("delivery %zu is not overdue", i);
+}
+
+/* Nothing was reported twice, nor overdue twice or afterwards, nor on a loop
+ * that is not its home. */
 static inline void
 contract_check_reports(struct contract_item *items, size_t count)
 {
@@ -228,6 +251,7 @@ contract_check_reports(struct contract_item *items, size_t count)
 		const struct hb_delivery *delivery = &items[i].delivery;
 
 		assert_int_equal(atomic_load(&items[i].reports), 1);
+		assert_true(atomic_load(&items[i].overdue) <= 1);
 		assert_int_equal(atomic_load(&items[i].misplaced), 0);
 		if (delivery->report != HB_REPORT_CONFIRMED)
 			assert_true(delivery->why.text[0] != '\0');
@@ -278,6 +302,18 @@ contract_on_report(struct hb_delivery *delivery)
 	atomic_fetch_add(&item->reports, 1);
 }
 
+static inline void
+contract_on_overdue(struct hb_delivery *delivery)
+{
+	struct contract_item *item =
+	    hb_container_of(delivery, struct contract_item, delivery);
+
+	if (hb_loop_current() != delivery->home ||
+	    atomic_load(&item->reports) > 0)
+		atomic_fetch_add(&item->misplaced, 1);
+	atomic_fetch_add(&item->overdue, 1);
+}
+
 /* A message that no other test sends, for the destination number dest. */
 static inline void
 contract_fill(struct contract_rig *rig, struct contract_item *item, size_t dest)
@@ -304,7 +340,8 @@ contract_fill(struct contract_rig *rig, struct contract_item *item, size_t dest)
 	    .headers = item->headers,
 	    .header_count = HB_COUNT(item->headers),
 	    .id = hb_span_of(item->id),
-	    .endpoint = &rig->endpoint,
+	    .endpoint = hb_span_of(rig->endpoint.name),
+	    .dedup = rig->endpoint.dedup,
 	};
 }
 
@@ -321,6 +358,32 @@ contract_items(struct contract_rig *rig, size_t count)
 		delivery->sink = rig->sink;
 		delivery->home = rig->loops[i % CONTRACT_LOOPS];
 		delivery->on_report = contract_on_report;
+		delivery->on_overdue = contract_on_overdue;
+	}
+	return items;
+}
+
+/* Those of the replay's loop are patient, every second one. */
+static inline struct contract_item *
+contract_mixed_items(struct contract_rig *rig, size_t count)
+{
+	struct contract_item *items = contract_items(rig, count);
+
+	for (size_t i = 0; i < count; i++)
+		items[i].delivery.patient = items[i].delivery.home ==
+		    rig->loops[CONTRACT_LOOPS - 1];
+	return items;
+}
+
+/* All of them are the replay's, for all destinations in turn. */
+static inline struct contract_item *
+contract_patient_items(struct contract_rig *rig, size_t count)
+{
+	struct contract_item *items = contract_items(rig, count);
+
+	for (size_t i = 0; i < count; i++) {
+		items[i].delivery.home = rig->loops[CONTRACT_LOOPS - 1];
+		items[i].delivery.patient = true;
 	}
 	return items;
 }
@@ -472,7 +535,7 @@ contract_settle(struct contract_rig *rig)
 
 /* --- the promises --------------------------------------------------------- */
 
-/* What is confirmed has arrived, reported once, at home. */
+/* What is confirmed has arrived, reported once, at home, patient or not. */
 static inline void
 contract_confirms(void **state)
 {
@@ -483,8 +546,10 @@ contract_confirms(void **state)
 	contract_open(&rig, *state);
 	contract_run(&rig);
 	assert_true(contract_await_health(&rig, HB_UP));
-	count = rig.cfg.dest_count * CONTRACT_LOOPS;
+	count = rig.cfg.dest_count * 2 * CONTRACT_LOOPS;
 	items = contract_items(&rig, count);
+	for (size_t i = 0; i < count / 2; i++)
+		items[i].delivery.patient = true;
 	contract_send(items, count);
 	contract_await_reports(items, count);
 	contract_check_confirmed(items, count);
@@ -505,7 +570,7 @@ contract_takes_many(void **state)
 	contract_open(&rig, *state);
 	contract_run(&rig);
 	assert_true(contract_await_health(&rig, HB_UP));
-	items = contract_items(&rig, COUNT);
+	items = contract_mixed_items(&rig, COUNT);
 	contract_send(items, COUNT);
 	contract_await_reports(items, COUNT);
 	contract_check_confirmed(items, COUNT);
@@ -544,7 +609,7 @@ contract_keeps_bytes(void **state)
 	contract_open(&rig, peer);
 	contract_run(&rig);
 	assert_true(contract_await_health(&rig, HB_UP));
-	items = contract_items(&rig, 3);
+	items = contract_mixed_items(&rig, 3);
 	contract_fill_special(
 	    &items[0], large, sizeof(large), key, sizeof(key) - 1);
 	contract_fill_special(&items[1], "\"\\u0000\"", 8, "", 0);
@@ -564,10 +629,10 @@ static inline struct contract_item *
 contract_lend_items(
     struct contract_rig *rig, size_t count, const char *large, size_t large_len)
 {
-	struct contract_item *items = contract_items(rig, count);
+	struct contract_item *items = contract_mixed_items(rig, count);
 
 	for (size_t i = 0; i < count; i++) {
-		if (i % 8 == 5)
+		if (i % 8 == 4 || i % 8 == 5)
 			contract_fill_special(
 			    &items[i], large, large_len, items[i].key, 0);
 		contract_lend(&items[i]);
@@ -610,15 +675,15 @@ contract_lets_go(void **state)
 	free(large);
 }
 
-/* With the peer gone every send is still reported; when it is back, so is the
- * sink. */
+/* With the peer gone every send is still reported, of a patient one when it is
+ * back at the latest; then so is the sink. */
 static inline void
 contract_survives_outage(void **state)
 {
 	enum { COUNT = 50 };
 	const struct contract_peer *peer = *state;
 	struct contract_rig rig;
-	struct contract_item *before, *during;
+	struct contract_item *before, *during, *kept;
 
 	if (peer->down == NULL)
 		SKIP("nothing can be down here");
@@ -627,9 +692,11 @@ contract_survives_outage(void **state)
 	assert_true(contract_await_health(&rig, HB_UP));
 	before = contract_items(&rig, COUNT);
 	during = contract_items(&rig, COUNT);
+	kept = contract_patient_items(&rig, COUNT);
 	contract_send(before, COUNT);
 	peer->down(peer->arg);
 	contract_send(during, COUNT);
+	contract_send(kept, COUNT);
 	contract_await_reports(before, COUNT);
 	contract_await_reports(during, COUNT);
 	contract_check_reports(before, COUNT);
@@ -638,11 +705,14 @@ contract_survives_outage(void **state)
 	peer->up(peer->arg);
 	assert_true(contract_await_health(&rig, HB_UP));
 	contract_send_until_confirmed(&rig);
+	contract_await_reports(kept, COUNT);
 	contract_stop(&rig);
 	contract_check_reports(before, COUNT);
 	contract_check_reports(during, COUNT);
+	contract_check_reports(kept, COUNT);
 	free(before);
 	free(during);
+	free(kept);
 }
 
 /* A peer that is not there at the start is not a reason to fail. */
@@ -651,7 +721,7 @@ contract_starts_without_peer(void **state)
 {
 	const struct contract_peer *peer = *state;
 	struct contract_rig rig;
-	struct contract_item *items;
+	struct contract_item *items, *kept;
 
 	if (peer->down == NULL)
 		SKIP("nothing can be down here");
@@ -660,18 +730,24 @@ contract_starts_without_peer(void **state)
 	contract_run(&rig);
 	contract_send_until_down(&rig);
 	items = contract_items(&rig, 4);
+	kept = contract_patient_items(&rig, 4);
+	contract_send(kept, 4);
 	contract_send(items, 4);
 	contract_await_reports(items, 4);
 	contract_check_reports(items, 4);
 	peer->up(peer->arg);
 	assert_true(contract_await_health(&rig, HB_UP));
 	contract_send_until_confirmed(&rig);
+	contract_await_reports(kept, 4);
 	contract_stop(&rig);
+	contract_check_reports(kept, 4);
 	free(items);
+	free(kept);
 }
 
 /* When drain returns everything has been reported, confirmed where there was
- * the time for it; what is sent later is reported too. */
+ * the time for it (what is patient may wait for the next start); what is sent
+ * later is reported too. */
 static inline void
 contract_drains(void **state)
 {
@@ -682,13 +758,16 @@ contract_drains(void **state)
 	contract_open(&rig, *state);
 	contract_run(&rig);
 	assert_true(contract_await_health(&rig, HB_UP));
-	items = contract_items(&rig, COUNT);
-	late = contract_items(&rig, LATE);
+	items = contract_mixed_items(&rig, COUNT);
+	late = contract_mixed_items(&rig, LATE);
 	contract_send(items, COUNT);
 	contract_settle(&rig);
 	rig.peer->ops->drain(rig.sink, CONTRACT_PATIENCE_MS);
 	contract_settle(&rig);
-	contract_check_confirmed(items, COUNT);
+	contract_check_reports(items, COUNT);
+	for (size_t i = 0; i < COUNT; i++)
+		if (!items[i].delivery.patient)
+			contract_check_confirmed(&items[i], 1);
 	contract_send(late, LATE);
 	contract_settle(&rig);
 	contract_check_reports(late, LATE);
@@ -714,7 +793,7 @@ contract_drains_without_peer(void **state)
 	contract_open(&rig, peer);
 	contract_run(&rig);
 	assert_true(contract_await_health(&rig, HB_UP));
-	items = contract_items(&rig, COUNT);
+	items = contract_mixed_items(&rig, COUNT);
 	peer->down(peer->arg);
 	contract_send(items, COUNT);
 	contract_settle(&rig);

@@ -50,17 +50,24 @@ complain(void *arg, const char *key, const char *fmt, ...)
 }
 
 static struct complaints
-check(const char *broker, const struct hb_pair *pair)
+check_with(const char *broker, const struct hb_pair *pair, bool ordered)
 {
 	const char *list[] = {broker};
 	struct hb_pair properties[] = {*pair};
 	struct hb_kafka_conf conf = {.brokers = {list, 1},
-	    .properties = {properties, pair->name != NULL}};
+	    .properties = {properties, pair->name != NULL},
+	    .ordered = ordered};
 	struct hb_sink_conf sink = {.type = &hb_sink_kafka.type, .conf = &conf};
 	struct complaints complaints = {0};
 
 	hb_sink_kafka.type.check(&sink, complain, &complaints);
 	return complaints;
+}
+
+static struct complaints
+check(const char *broker, const struct hb_pair *pair)
+{
+	return check_with(broker, pair, false);
 }
 
 static void
@@ -151,6 +158,25 @@ properties_are_checked(void **state)
 	}
 }
 
+/* Who wants the order kept does not say otherwise. */
+static void
+ordered_has_its_settings(void **state)
+{
+	static const struct hb_pair cases[] = {
+	    {"max.in.flight", "5", false},
+	    {"max.in.flight.requests.per.connection", "1", false},
+	    {"batch.num.messages", "100", false}};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct complaints found = check_with("k:9092", &cases[i], true);
+
+		assert_int_equal(check("k:9092", &cases[i]).count, 0);
+		assert_int_equal(found.count, 1);
+		assert_non_null(strstr(found.text, "ordered"));
+	}
+}
+
 static void
 exposure_is_warned_of(void **state)
 {
@@ -167,18 +193,15 @@ exposure_is_warned_of(void **state)
 	}
 }
 
-typedef rd_kafka_conf_t *conf_fn(const struct hb_kafka_conf *conf,
-    const struct hb_config *cfg, struct hb_error *err);
-
 /* The value librdkafka ends up with. */
 static void
-assert_setting(conf_fn *make, struct hb_kafka_conf *conf,
+assert_setting(enum hb_kafka_kind kind, struct hb_kafka_conf *conf,
     uint64_t ack_timeout_ms, const char *name, const char *value)
 {
 	struct hb_config cfg = {
 	    .memory = 64 << 20, .delivery = {.ack_timeout_ms = ack_timeout_ms}};
 	struct hb_error err;
-	rd_kafka_conf_t *rk_conf = make(conf, &cfg, &err);
+	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(kind, conf, &cfg, &err);
 	char text[64];
 	size_t size = sizeof(text);
 
@@ -229,7 +252,7 @@ settings_reach_librdkafka(void **state)
 	struct hb_kafka_conf plain = {.brokers = {brokers, 2}};
 	struct hb_kafka_conf own = {
 	    .brokers = {brokers, 2}, .properties = {pairs, 3}};
-	conf_fn *usual = hb_kafka_conf_new, *solo = hb_kafka_conf_new_solo;
+	enum hb_kafka_kind usual = HB_KAFKA_MAIN, solo = HB_KAFKA_SOLO;
 
 	(void)state;
 	for (size_t i = 0; i < HB_COUNT(ours); i++)
@@ -249,6 +272,58 @@ settings_reach_librdkafka(void **state)
 	assert_setting(solo, &own, 3000, "enable.idempotence", "false");
 }
 
+/* What is different where nobody waits. */
+static void
+patient_settings_are_patient(void **state)
+{
+	static const char *brokers[] = {"k1:9092"};
+	static const char *const patient[][2] = {
+	    {"message.timeout.ms", "60000"}, {"linger.ms", "5"},
+	    {"socket.timeout.ms", "10000"}, {"request.timeout.ms", "10000"},
+	    {"queue.buffering.max.kbytes", "2097151"},
+	    {"queue.buffering.max.messages", "10000000"}};
+	static struct hb_pair pairs[] = {
+	    {.name = "linger.ms", .value = "20"},
+	    {.name = "socket.timeout.ms", .value = "30000"}};
+	struct hb_kafka_conf plain = {.brokers = {brokers, 1}};
+	struct hb_kafka_conf own = {
+	    .brokers = {brokers, 1}, .properties = {pairs, HB_COUNT(pairs)}};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(ours); i++) {
+		const char *value = ours[i][1];
+
+		for (size_t j = 0; j < HB_COUNT(patient); j++)
+			if (strcmp(ours[i][0], patient[j][0]) == 0)
+				value = patient[j][1];
+		if (strcmp(ours[i][0], "bootstrap.servers") != 0)
+			assert_setting(HB_KAFKA_PATIENT, &plain, 3000,
+			    ours[i][0], value);
+	}
+	for (size_t i = 0; i < HB_COUNT(pairs); i++)
+		assert_setting(HB_KAFKA_PATIENT, &own, 3000, pairs[i].name,
+		    pairs[i].value);
+}
+
+static void
+ordered_settings_send_one_by_one(void **state)
+{
+	static const char *brokers[] = {"k1:9092"};
+	struct hb_kafka_conf conf = {
+	    .brokers = {brokers, 1}, .ordered = true};
+
+	(void)state;
+	for (int kind = 0; kind < HB_KAFKA_KINDS; kind++) {
+		enum hb_kafka_kind lane = (enum hb_kafka_kind)kind;
+
+		assert_setting(lane, &conf, 3000,
+		    "max.in.flight.requests.per.connection", "1");
+		assert_setting(lane, &conf, 3000, "batch.num.messages", "1");
+		/* There is nobody to wait for. */
+		assert_setting(lane, &conf, 3000, "linger.ms", "0");
+	}
+}
+
 static struct hb_kafka_limits
 limits_of(const struct hb_kafka_conf *conf)
 {
@@ -256,7 +331,8 @@ limits_of(const struct hb_kafka_conf *conf)
 	    .memory = 64 << 20, .delivery = {.ack_timeout_ms = 3000}};
 	struct hb_kafka_limits limits;
 	struct hb_error err;
-	rd_kafka_conf_t *rk_conf = hb_kafka_conf_new(conf, &cfg, &err);
+	rd_kafka_conf_t *rk_conf =
+	    hb_kafka_conf_new(HB_KAFKA_MAIN, conf, &cfg, &err);
 
 	if (rk_conf == NULL)
 		fail_msg("%s", err.text);
@@ -332,8 +408,11 @@ main(void)
 	    cmocka_unit_test(names_are_checked),
 	    cmocka_unit_test(brokers_are_checked),
 	    cmocka_unit_test(properties_are_checked),
+	    cmocka_unit_test(ordered_has_its_settings),
 	    cmocka_unit_test(exposure_is_warned_of),
 	    cmocka_unit_test(settings_reach_librdkafka),
+	    cmocka_unit_test(patient_settings_are_patient),
+	    cmocka_unit_test(ordered_settings_send_one_by_one),
 	    cmocka_unit_test(limits_are_librdkafkas),
 	    cmocka_unit_test(refuses_what_never_works),
 	};

@@ -23,12 +23,36 @@ static struct {
 	_Atomic size_t count;
 } noted;
 
+/* The watch, kept a little before it hands over the first patient message. */
+static struct {
+	struct hb_kafka *kafka; /* NULL: it is not kept */
+	_Atomic bool is_there, may_go;
+	_Atomic unsigned begun; /* patient ones */
+	struct hb_delivery *order[2];
+} stall;
+
+static void
+keep_the_watch(const struct wrapped_produce *call)
+{
+	unsigned number = atomic_fetch_add(&stall.begun, 1);
+
+	if (number < HB_COUNT(stall.order))
+		stall.order[number] = call->delivery;
+	if (hb_loop_current() != stall.kafka->watch)
+		return;
+	atomic_store(&stall.is_there, true);
+	while (!atomic_load(&stall.may_go))
+		usleep(1000);
+}
+
 static void
 before_produce(const struct wrapped_produce *call)
 {
 	struct hb_kafka *kafka = noted.kafka;
 	struct note *note;
 
+	if (stall.kafka != NULL)
+		keep_the_watch(call);
 	if (kafka == NULL || call->rk != kafka->main.rk)
 		return;
 	note = &noted.notes[atomic_fetch_add(&noted.count, 1)];
@@ -556,6 +580,35 @@ keys_keep_their_order(void **state)
 	free(items);
 }
 
+/* What is sent while the watch still hands over what waited for the patient
+ * lane's producer goes behind that, though the producer is there. */
+static void
+patient_ones_do_not_overtake(void **state)
+{
+	struct contract_rig rig;
+	struct contract_item *items;
+	uint64_t since_ms = hb_clock_mono_ms();
+
+	(void)state;
+	start_solo(&rig);
+	items = contract_patient_items(&rig, 2);
+	stall.kafka = (struct hb_kafka *)rig.sink;
+	contract_send(&items[0], 1);
+	while (!atomic_load(&stall.is_there))
+		assert_true(contract_wait(since_ms));
+	contract_send(&items[1], 1);
+	contract_settle(&rig);
+	assert_int_equal(atomic_load(&stall.begun), 1);
+	atomic_store(&stall.may_go, true);
+	contract_await_reports(items, 2);
+	contract_check_confirmed(items, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_ptr_equal(stall.order[i], &items[i].delivery);
+	contract_stop(&rig);
+	stall.kafka = NULL;
+	free(items);
+}
+
 int
 main(void)
 {
@@ -567,6 +620,7 @@ main(void)
 	    cmocka_unit_test(keyless_are_spread),
 	    cmocka_unit_test(lost_partitions_are_a_retry),
 	    cmocka_unit_test(batches_are_bounded),
+	    cmocka_unit_test(patient_ones_do_not_overtake),
 	};
 	const struct CMUnitTest simulated[] = {
 	    cmocka_unit_test(one_batch_at_a_time),

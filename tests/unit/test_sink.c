@@ -136,6 +136,30 @@ errors_are_counted_by_class(void **state)
 	hb_sink_fini(&sink);
 }
 
+/* People are told why, of the sink and of each destination. */
+static void
+reasons_are_told(void **state)
+{
+	struct hb_sink sink;
+	char why[160];
+
+	(void)state;
+	make_sink(&sink, HB_DOWN);
+	assert_int_equal(hb_sink_health(&sink, why), HB_DOWN);
+	assert_string_equal(why, "");
+	hb_sink_set_health(&sink, HB_SLOW, "one of two");
+	hb_dest_set_health(&sink, dests[2], HB_DOWN, "unknown topic");
+	assert_int_equal(hb_sink_health(&sink, why), HB_SLOW);
+	assert_string_equal(why, "one of two");
+	assert_int_equal(hb_sink_dest_health(&sink, dests[2], why), HB_DOWN);
+	assert_string_equal(why, "unknown topic");
+	hb_dest_set_health(&sink, dests[2], HB_UP, NULL);
+	/* Not the worse of both. */
+	assert_int_equal(hb_sink_dest_health(&sink, dests[2], why), HB_UP);
+	assert_string_equal(why, "");
+	hb_sink_fini(&sink);
+}
+
 /* --- reports -------------------------------------------------------------- */
 
 struct trial {
@@ -338,7 +362,7 @@ whole_make(struct whole *whole, const struct hb_sink_type *first, void *one,
 	    .dests = whole->dests,
 	    .dest_count = 2,
 	    .memory = 1 << 20,
-	    .delivery = {3000, 10000, 30000}};
+	    .delivery = {.ack_timeout_ms = 3000}};
 	whole->worker = hb_loop_new("worker", &err);
 	whole->helper = hb_loop_new("helper", &err);
 	whole->env = (struct hb_sink_env){
@@ -396,13 +420,12 @@ static void
 send_to(struct parcel *parcel, struct whole *whole, struct hb_sinks *sinks,
     size_t dest)
 {
-	static struct hb_endpoint_conf endpoint = {.name = "test"};
 	static struct hb_target_conf target;
 
 	*parcel = (struct parcel){.send = {.run = on_parcel_send},
 	    .delivery = {.msg = {.dest = whole->dests[dest],
 			     .target = &target,
-			     .endpoint = &endpoint,
+			     .endpoint = HB_SPAN("test"),
 			     .key = HB_SPAN("k"),
 			     .value = HB_SPAN("{}")},
 		.sink = hb_sinks_of(sinks, whole->dests[dest]),
@@ -567,12 +590,49 @@ drains_share_their_time(void **state)
 	whole_stop(&whole, sinks);
 }
 
+/* Only who can keep the order may be asked to; who remembers nothing forgets
+ * nothing. */
+static void
+order_is_asked_for(void **state)
+{
+	static const char *brokers[] = {"127.0.0.1:1"};
+	struct hb_kafka_conf usual = {.brokers = {brokers, 1}};
+	struct hb_kafka_conf ordered = usual;
+	char path[PATH_MAX];
+	struct hb_file_conf file = {path};
+	struct hb_kafka_conf *confs[] = {&usual, &ordered};
+
+	(void)state;
+	make_path(path, "one");
+	ordered.ordered = true;
+	for (size_t i = 0; i < HB_COUNT(confs); i++) {
+		struct hb_error err;
+		struct hb_sinks *sinks;
+		struct whole whole;
+
+		whole_make(&whole, &hb_sink_file.type, &file,
+		    &hb_sink_kafka.type, confs[i]);
+		sinks = hb_sinks_open(&whole.env, &err);
+		assert_non_null(sinks);
+		whole_run(&whole);
+		assert_false(
+		    hb_sink_is_ordered(hb_sinks_of(sinks, whole.dests[0])));
+		assert_int_equal(
+		    hb_sink_is_ordered(hb_sinks_of(sinks, whole.dests[1])),
+		    confs[i]->ordered);
+		hb_sinks_forget(sinks, HB_SPAN("test"), HB_SPAN("msg_1"));
+		whole_stop(&whole, sinks);
+	}
+	unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_worse_health_counts),
 	    cmocka_unit_test(begins_as_said),
+	    cmocka_unit_test(reasons_are_told),
 	    cmocka_unit_test(a_label_is_up_when_all_are),
 	    cmocka_unit_test(errors_are_counted_by_class),
 	    cmocka_unit_test(reports_come_by_the_loop),
@@ -582,6 +642,7 @@ main(void)
 	    cmocka_unit_test(deliveries_find_their_sink),
 	    cmocka_unit_test(all_are_opened_or_none),
 	    cmocka_unit_test(drains_share_their_time),
+	    cmocka_unit_test(order_is_asked_for),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -205,7 +205,7 @@ adds_once_when_idempotent(void **state)
 	contract_check_arrived(&solo.rig, items, 20);
 	/* It was sent in full once, and the server knows it by our name. */
 	assert_int_equal(redis_do(&server, "EXISTS hb:solo"), 1);
-	hb_redis_dedup_key(&items[0].delivery.msg, key);
+	redis_rig_dedup_key(&items[0], key);
 	ttl_ms = redis_do(&server, "PTTL %s", key);
 	assert_in_range(ttl_ms, 3000 * 1000, 3600 * 1000);
 	repeat(&items[0]);
@@ -470,7 +470,7 @@ script_errors_are_told(void **state)
 	item = exchange(&solo, 1);
 	expect(item, HB_REPORT_RETRY, "a key of this name");
 	/* What was not added is not remembered. */
-	hb_redis_dedup_key(&item->delivery.msg, key);
+	redis_rig_dedup_key(item, key);
 	assert_int_equal(redis_do(&server, "EXISTS %s", key), 0);
 	redis_do(&server, "DEL hb:solo");
 	contract_stop(&solo.rig);
@@ -540,7 +540,7 @@ waits_are_judged(void **state)
 		"unknown command", NULL},
 	    {ENTRY, "-UNBLOCKED no\r\n", HB_REPORT_UNKNOWN, "UNBLOCKED",
 		"UNBLOCKED"},
-	    {ENTRY, NULL, HB_REPORT_UNKNOWN, "no reply within 200 ms",
+	    {ENTRY, NULL, HB_REPORT_UNKNOWN, "no reply within 400 ms",
 		"no reply within 400 ms"},
 	    {ENTRY, FAKE_CLOSE, HB_REPORT_UNKNOWN, "closed by", "closed by"},
 	    /* What was not added is not waited for. */
