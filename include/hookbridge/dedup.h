@@ -21,7 +21,13 @@
 #include "hookbridge/span.h"
 
 struct hb_dedup;
-struct hb_dedup *hb_dedup_new(const struct hb_config *cfg);
+/* With a spool.directory, what was settled before is read from its folder
+ * "seen", and what is settled from now on is written there: by the helper's
+ * loop, soon, and synced within a second. Without one it is forgotten at the
+ * end. NULL when the directory cannot be used. */
+struct hb_dedup *hb_dedup_new(const struct hb_config *cfg,
+    struct hb_loop *helper, struct hb_error *err);
+/* Writes what is not written yet. No loop runs. NULL is allowed. */
 void hb_dedup_free(struct hb_dedup *dedup);
 
 enum hb_claim {
@@ -61,6 +67,18 @@ enum hb_claim hb_dedup_claim(struct hb_dedup *dedup,
  * given up. Tells the waiters. */
 void hb_dedup_end(struct hb_dedup *dedup, struct hb_dedup_flight *flight,
     enum hb_outcome outcome);
+/* The next webhook of this identity is a new one. False: it was not known as
+ * settled. What is under way goes on. */
+bool hb_dedup_forget(struct hb_dedup *dedup,
+    const struct hb_endpoint_conf *endpoint, struct hb_span id);
+
+struct hb_dedup_stats {
+	uint64_t entries, under_way, max_entries;
+	uint64_t bytes; /* on disk */
+	bool lasts;     /* they outlive the process */
+	bool broken;    /* the disk refused the last write */
+};
+void hb_dedup_stats(struct hb_dedup *dedup, struct hb_dedup_stats *stats);
 /* The waiter waits no longer. False when it is being told at this moment: its
  * on_end will still run. */
 bool hb_dedup_leave(struct hb_dedup *dedup, struct hb_dedup_waiter *waiter);

@@ -2,8 +2,9 @@
 /* preview.h - what would become of a webhook, found out without sending it
  *
  * Goes the way of a request through the daemon's own stages, up to where bytes
- * would leave the process: no network, no broker, no memory of earlier events.
- * So it cannot know of repetitions and of sinks that are down.
+ * would leave the process: no network, no broker, no disk, no memory of earlier
+ * events. So it cannot know of repetitions, of sinks that are down and of disks
+ * that are full.
  * Called by: ctl/explain.c.
  * Thread: one at a time for each configuration, whose budget shares it uses.
  * Owns: the event, and everything it points to but the request. */
@@ -58,11 +59,17 @@ struct hb_preview_parcel {
 	const struct hb_route_conf *route; /* that asked for the leg */
 	/* Why it goes to the dead letters instead; NULL: it does not. */
 	const char *dead_reason;
-	struct hb_error why; /* the sentence for "too-large" */
-	/* No dead letters are configured, or they cannot take it either: the
-	 * event is not accepted. */
+	/* The sentence for what is too large, or cannot be kept. */
+	struct hb_error why;
+	/* It is too large, and goes out as a claim check: the digest of the
+	 * body, which is kept. "": it does not. */
+	char claim[HB_CLAIM_DIGEST + 1];
+	/* A dead letter that is kept in the spool's directory. Its message, if
+	 * that has a destination, is a copy; if not, copy_why says why. */
+	bool kept;
+	struct hb_error copy_why;
+	/* It is neither kept nor sent: the event is not accepted. */
 	bool nowhere;
-	struct hb_error nowhere_why;
 	struct hb_message msg;
 };
 
@@ -85,9 +92,11 @@ struct hb_preview {
 	struct hb_preview_parcel *parcels;
 	size_t parcel_count;
 
-	/* What the sender is told when every message is confirmed in time. */
+	/* What the sender is told when every message is confirmed in time, and
+	 * the disk has room. */
 	struct hb_http_reply answer;
-	/* "confirmed", "dead-lettered"; else why not, as the access log says:
+	/* "confirmed", "spooled", "dead-lettered"; else why not, as the access
+	 * log says:
 	 * "unauthorized", "body-too-large", "no-dead-letter", … */
 	const char *outcome;
 

@@ -18,9 +18,22 @@
 #include "hookbridge/route.h"
 #include "hookbridge/sink.h"
 
+struct hb_claims;
+struct hb_store;
+struct hb_tail;
+
+struct hb_deliver_env {
+	const struct hb_config *cfg;
+	struct hb_sinks *sinks;
+	struct hb_dedup *dedup;
+	struct hb_budget *budget;
+	struct hb_store *store;   /* NULL: nothing is kept on disk */
+	struct hb_claims *claims; /* NULL: no claim checks */
+	struct hb_tail *tail;     /* NULL: nobody listens */
+};
+
 struct hb_deliver; /* what all trackers share */
-struct hb_deliver *hb_deliver_new(const struct hb_config *cfg,
-    struct hb_sinks *sinks, struct hb_dedup *dedup, struct hb_budget *budget);
+struct hb_deliver *hb_deliver_new(const struct hb_deliver_env *env);
 void hb_deliver_free(struct hb_deliver *deliver);
 /* Trackers alive, started or not; 0 means nothing is in flight. Any thread. */
 unsigned hb_deliver_in_flight(const struct hb_deliver *deliver);
@@ -34,8 +47,11 @@ void hb_courier_free(struct hb_courier *courier);
 struct hb_receipt {
 	enum hb_outcome outcome;
 	/* Why unsettled: "no-dead-letter" (or it cannot take what it would
-	 * get), "sink-down", "memory": nothing was sent; "delivery-failed",
-	 * "deadline": some may have arrived. NULL otherwise. */
+	 * get), "sink-down", "memory", or with a store "spool-full",
+	 * "spool-broken", "dead-full", "sink-share", "endpoint-share": nothing
+	 * was sent;
+	 * "delivery-failed", "deadline": some may have arrived. NULL
+	 * otherwise. */
 	const char *reason;
 };
 typedef void hb_receipt_fn(void *arg, const struct hb_receipt *receipt);

@@ -16,6 +16,8 @@ dest_metrics_init(struct hb_dest_metrics *m, const struct hb_dest_conf *dest)
 
 	m->confirmed = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
 	    "confirmed", NULL);
+	m->spooled = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
+	    "spooled", NULL);
 	m->dead_lettered = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
 	    "dead_lettered", NULL);
 	m->failed = hb_metric_get(HB_M_DELIVERIES, sink, dest->label,
@@ -29,15 +31,12 @@ dest_metrics_init(struct hb_dest_metrics *m, const struct hb_dest_conf *dest)
 }
 
 struct hb_deliver *
-hb_deliver_new(const struct hb_config *cfg, struct hb_sinks *sinks,
-    struct hb_dedup *dedup, struct hb_budget *budget)
+hb_deliver_new(const struct hb_deliver_env *env)
 {
 	struct hb_deliver *deliver = hb_xcalloc(1, sizeof(*deliver));
+	const struct hb_config *cfg = env->cfg;
 
-	deliver->cfg = cfg;
-	deliver->sinks = sinks;
-	deliver->dedup = dedup;
-	deliver->budget = budget;
+	deliver->env = *env;
 	deliver->metric_in_flight = hb_metric_get(HB_M_EVENTS_IN_FLIGHT,
 	    NULL, NULL, NULL, NULL);
 	deliver->dests = hb_xcalloc(cfg->dest_count, sizeof(*deliver->dests));

@@ -8,6 +8,8 @@ hb_outcome_word(enum hb_outcome outcome)
 	switch (outcome) {
 	case HB_CONFIRMED:
 		return "confirmed";
+	case HB_SPOOLED:
+		return "spooled";
 	case HB_DEAD_LETTERED:
 		return "dead-lettered";
 	case HB_UNSETTLED:

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tracker.c - the only place that moves a delivery's state
+/* tracker.c - an event: when it starts, what it answers, when it ends
  *
- *   leg of the plan ─► PENDING ──confirmed────► CONFIRMED
- *         │               │ │
- *         │       refused │ └─retry, unknown──► FAILED
- *         ▼               ▼                       ▲
- *   refused, too large ─► its copy PENDING ───────┘ anything else
- *                         at dead_letter ──confirmed──► DEAD
+ *   plan ─► parcels ─► paid for ─► ways found ─► (claim kept) ─► started
+ *     │        │           │            │
+ *     └────────┴───────────┴────────────┴─► not now: nothing was sent
  *
  * Before anything is sent, all parcels are made and paid for (parcel.c), and
- * their destinations looked at: an event that cannot settle now costs its
- * other destinations no duplicate.
+ * each has a way to be settled (way.c). From then on each settles by itself
+ * (settle.c), and hb_tracker_look() draws the conclusions:
  *
- * The receipt is given once: when nothing is pending, at the first failure, or
- * at the ack deadline, whichever comes first. The tracker itself ends when
- * nothing is pending; then its claim ends, and what waits for it is told.
+ *   all settled                  the claim ends, the receipt is given
+ *   one failed, or all too late  the receipt is given: not settled
+ *   nothing is lent any more     the tracker ends, and what is left with it
  *
- * Invariants: (1) pending counts parcels that were sent and not reported;
- * (2) an event is marked seen only when no delivery of it failed. */
+ * At the ack deadline what is still with a sink is kept as well, and the
+ * receipt waits for that, which takes milliseconds.
+ *
+ * Invariant: an event is marked seen only when every parcel of it is settled,
+ * and then only once. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "hookbridge/clock.h"
-#include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
 
@@ -36,20 +34,9 @@ give_receipt(struct hb_tracker *tracker, enum hb_outcome outcome,
 	hb_receipt_fn *on_receipt = tracker->on_receipt;
 	struct hb_receipt receipt = { outcome, reason };
 
-	hb_deadline_cancel(&tracker->ack);
 	tracker->on_receipt = NULL;
 	if (on_receipt != NULL)
 		on_receipt(tracker->arg, &receipt);
-}
-
-static void
-on_ack_due(struct hb_deadline *ack)
-{
-	struct hb_tracker *tracker =
-	    hb_container_of(ack, struct hb_tracker, ack);
-
-	tracker->late = true;
-	give_receipt(tracker, HB_UNSETTLED, "deadline");
 }
 
 bool
@@ -62,11 +49,113 @@ hb_tracker_is_late(const struct hb_tracker *tracker)
 void
 hb_tracker_detach(struct hb_tracker *tracker)
 {
-	hb_deadline_cancel(&tracker->ack);
 	tracker->on_receipt = NULL;
 }
 
+/* --- the end -------------------------------------------------------------- */
+
+static enum hb_outcome
+outcome_of(const struct hb_tracker *tracker)
+{
+	if (tracker->failed)
+		return HB_UNSETTLED;
+	if (tracker->dead_lettered)
+		return HB_DEAD_LETTERED;
+	return tracker->spooled ? HB_SPOOLED : HB_CONFIRMED;
+}
+
+static void
+end_claim(struct hb_tracker *tracker, enum hb_outcome outcome)
+{
+	if (tracker->claimed)
+		hb_dedup_end(tracker->courier->deliver->env.dedup,
+		    &tracker->flight, outcome);
+	tracker->claimed = false;
+}
+
+/* Releases a tracker that has lent nothing, and the event it sits in. */
+void
+hb_tracker_free(struct hb_tracker *tracker)
+{
+	struct hb_deliver *deliver = tracker->courier->deliver;
+
+	hb_deadline_cancel(&tracker->ack);
+	if (tracker->paid > 0)
+		hb_budget_give(deliver->env.budget,
+		    tracker->ev->endpoint->share, tracker->paid);
+	hb_event_unref(tracker->ev);
+	atomic_fetch_sub(&deliver->in_flight, 1);
+	hb_metric_dec(deliver->metric_in_flight);
+}
+
+/* Every parcel is settled: the event is, whatever still comes back. */
+static void
+end(struct hb_tracker *tracker)
+{
+	enum hb_outcome outcome = outcome_of(tracker);
+
+	tracker->ended = true;
+	hb_deadline_cancel(&tracker->ack);
+	end_claim(tracker, outcome);
+	hb_tracker_note_settled(tracker, outcome);
+	give_receipt(tracker, outcome, NULL);
+}
+
+/* Whether the store will soon say that it has some of it. */
+static bool
+is_being_kept(const struct hb_tracker *tracker)
+{
+	for (size_t i = 0; i < tracker->parcel_count; i++)
+		if (tracker->parcels[i].is_at_store)
+			return true;
+	return false;
+}
+
+/* Why the receipt can be given now, although not all is settled; or NULL. */
+static const char *
+setback(const struct hb_tracker *tracker)
+{
+	if (tracker->failed)
+		return tracker->why;
+	if (tracker->overdue)
+		return "delivery-failed";
+	return tracker->late && !is_being_kept(tracker) ? "deadline" : NULL;
+}
+
+void
+hb_tracker_look(struct hb_tracker *tracker)
+{
+	const char *why = setback(tracker);
+
+	if (tracker->started && tracker->unsettled == 0 && !tracker->failed &&
+	    !tracker->ended)
+		end(tracker);
+	else if (why != NULL && !tracker->ended)
+		give_receipt(tracker, HB_UNSETTLED, why);
+	if (tracker->lent > 0)
+		return;
+	end_claim(tracker, HB_UNSETTLED);
+	hb_tracker_free(tracker);
+}
+
 /* --- couriers ------------------------------------------------------------- */
+
+/* What is still with a sink goes to the store too. An event that was not
+ * started yet finds itself late. */
+static void
+on_ack_due(struct hb_deadline *ack)
+{
+	struct hb_tracker *tracker =
+	    hb_container_of(ack, struct hb_tracker, ack);
+
+	tracker->late = true;
+	if (tracker->lent == 0)
+		return;
+	for (size_t i = 0; i < tracker->parcel_count; i++)
+		if (tracker->parcels[i].is_at_sink)
+			(void)hb_parcel_keep_late(&tracker->parcels[i]);
+	hb_tracker_look(tracker);
+}
 
 struct hb_courier *
 hb_courier_new(struct hb_deliver *deliver, struct hb_loop *loop)
@@ -76,7 +165,7 @@ hb_courier_new(struct hb_deliver *deliver, struct hb_loop *loop)
 	courier->deliver = deliver;
 	courier->loop = loop;
 	hb_deadlines_init(&courier->acks, loop,
-	    deliver->cfg->delivery.ack_timeout_ms, on_ack_due);
+	    deliver->env.cfg->delivery.ack_timeout_ms, on_ack_due);
 	return courier;
 }
 
@@ -87,157 +176,6 @@ hb_courier_free(struct hb_courier *courier)
 		return;
 	hb_deadlines_fini(&courier->acks);
 	free(courier);
-}
-
-/* --- the end of a tracker ------------------------------------------------- */
-
-/* "main:reducto.invoices,streams:reducto:production", cut to the buffer. */
-static void
-list_destinations(const struct hb_tracker *tracker, char *out, size_t size)
-{
-	size_t len = 0;
-
-	out[0] = '\0';
-	for (size_t i = 0; i < tracker->parcel_count && len < size; i++) {
-		const struct hb_dest_conf *dest =
-		    tracker->parcels[i].delivery.msg.dest;
-		int n = snprintf(out + len, size - len, "%s%s%s%s",
-		    len > 0 ? "," : "", dest->sink->name,
-		    dest->name[0] != '\0' ? ":" : "", dest->name);
-
-		len += n > 0 ? (size_t)n : 0;
-	}
-}
-
-static enum hb_outcome
-outcome_of(const struct hb_tracker *tracker)
-{
-	if (tracker->failed)
-		return HB_UNSETTLED;
-	return tracker->dead_lettered ? HB_DEAD_LETTERED : HB_CONFIRMED;
-}
-
-static void
-log_settled(const struct hb_tracker *tracker, enum hb_outcome outcome)
-{
-	const struct hb_event *ev = tracker->ev;
-	char dst[512];
-
-	if (outcome == HB_UNSETTLED || !hb_log_enabled(HB_LOG_INFO))
-		return;
-	list_destinations(tracker, dst, sizeof(dst));
-	hb_log(HB_LOG_INFO, "event.settled",
-	    HB_F_STR("endpoint", ev->endpoint->name), HB_F_SPAN("id", ev->id),
-	    HB_F_SPAN("job", ev->job_id),
-	    HB_F_STR("outcome", hb_outcome_word(outcome)),
-	    HB_F_STR("dst", dst),
-	    HB_F_I64("ms", hb_clock_wall_ms() - ev->received_ms));
-}
-
-/* Releases a tracker that has nothing pending, and the event it sits in. */
-void
-hb_tracker_free(struct hb_tracker *tracker)
-{
-	struct hb_deliver *deliver = tracker->courier->deliver;
-
-	hb_deadline_cancel(&tracker->ack);
-	if (tracker->paid > 0)
-		hb_budget_give(deliver->budget, tracker->ev->endpoint->share,
-		    tracker->paid);
-	hb_event_unref(tracker->ev);
-	atomic_fetch_sub(&deliver->in_flight, 1);
-	hb_metric_dec(deliver->metric_in_flight);
-}
-
-/* Nothing is pending any more: ends the claim, answers, frees. */
-static void
-finish(struct hb_tracker *tracker, const char *reason)
-{
-	enum hb_outcome outcome = outcome_of(tracker);
-
-	if (tracker->claimed)
-		hb_dedup_end(tracker->courier->deliver->dedup, &tracker->flight,
-		    outcome);
-	log_settled(tracker, outcome);
-	give_receipt(tracker, outcome, reason);
-	hb_tracker_free(tracker);
-}
-
-/* --- sending and reports -------------------------------------------------- */
-
-static void on_report(struct hb_delivery *delivery);
-
-static void
-send_parcel(struct hb_parcel *parcel)
-{
-	struct hb_delivery *delivery = &parcel->delivery;
-
-	hb_parcel_note_sent(parcel);
-	parcel->tracker->pending++;
-	delivery->on_report = on_report;
-	delivery->sent_us = hb_clock_mono_us();
-	delivery->sink->ops->send(delivery->sink, delivery);
-}
-
-static void
-confirm(const struct hb_parcel *parcel)
-{
-	hb_parcel_note_confirmed(parcel);
-	if (parcel->dead_reason != NULL)
-		parcel->tracker->dead_lettered = true;
-}
-
-static void
-fail(const struct hb_parcel *parcel)
-{
-	hb_parcel_note_failed(parcel);
-	parcel->tracker->failed = true;
-}
-
-/* Sends its copy to the dead letters instead, if there is a way. */
-static bool
-refer(const struct hb_parcel *refused)
-{
-	struct hb_parcel *copy = hb_parcel_refer(refused);
-
-	if (copy != NULL)
-		send_parcel(copy);
-	return copy != NULL;
-}
-
-/* Moves one delivery to the state its report says. */
-static void
-settle(const struct hb_parcel *parcel)
-{
-	switch (parcel->delivery.report) {
-	case HB_REPORT_CONFIRMED:
-		confirm(parcel);
-		return;
-	case HB_REPORT_REFUSED:
-		if (refer(parcel))
-			return;
-		break;
-	case HB_REPORT_RETRY:
-	case HB_REPORT_UNKNOWN:
-		break;
-	}
-	fail(parcel);
-}
-
-static void
-on_report(struct hb_delivery *delivery)
-{
-	struct hb_parcel *parcel =
-	    hb_container_of(delivery, struct hb_parcel, delivery);
-	struct hb_tracker *tracker = parcel->tracker;
-
-	hb_parcel_note_reported(parcel);
-	tracker->pending--;
-	settle(parcel);
-	if (tracker->pending == 0)
-		finish(tracker, tracker->failed ? "delivery-failed" : NULL);
-	else if (tracker->failed)
-		give_receipt(tracker, HB_UNSETTLED, "delivery-failed");
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -264,33 +202,84 @@ hb_tracker_flight(struct hb_tracker *tracker)
 	return &tracker->flight;
 }
 
-/* Whether every destination can take something now. */
-static bool
-all_reachable(const struct hb_tracker *tracker)
+/* Starts the parcels that the plan has made. Reports come by the loop, never
+ * from inside: all of them are on their way before the first is settled. What
+ * has no way but to the dead letters adds parcels of its own, which it starts
+ * itself. */
+static void
+start_parcels(struct hb_tracker *tracker)
+{
+	tracker->started = true;
+	for (size_t i = 0, n = tracker->parcel_count; i < n; i++) {
+		struct hb_parcel *parcel = &tracker->parcels[i];
+
+		if (parcel->unfit != NULL)
+			hb_parcel_set_aside(parcel, parcel->unfit);
+		else
+			hb_parcel_start(parcel);
+	}
+	hb_tracker_look(tracker);
+}
+
+/* Why some parcel has no way to be settled now, or NULL. */
+static const char *
+find_ways(struct hb_tracker *tracker)
 {
 	for (size_t i = 0; i < tracker->parcel_count; i++) {
-		const struct hb_delivery *delivery =
-		    &tracker->parcels[i].delivery;
-		struct hb_sink *sink = delivery->sink;
+		struct hb_parcel *parcel = &tracker->parcels[i];
+		struct hb_error err;
 
-		if (hb_dest_health(sink, delivery->msg.dest) == HB_DOWN)
-			return false;
-		if (sink->ops->ready != NULL &&
-		    !sink->ops->ready(sink, delivery))
-			return false;
+		if (hb_parcel_find_way(parcel, &err))
+			continue;
+		if (err.code != HB_E_DEAD || parcel->dead_reason != NULL)
+			return err.reason;
+		parcel->unfit = err.reason;
+		if (!hb_parcel_may_set_aside(parcel, &err))
+			return err.reason;
 	}
-	return true;
+	return NULL;
 }
 
 /* Why the event cannot be sent now, or NULL; then it is paid for. */
 static const char *
 admit(struct hb_tracker *tracker, const struct hb_plan *plan)
 {
+	const char *obstacle;
+
 	if (!hb_parcels_pack(tracker, plan))
 		return "no-dead-letter";
-	if (!all_reachable(tracker))
-		return "sink-down";
+	obstacle = find_ways(tracker);
+	if (obstacle != NULL)
+		return obstacle;
 	return hb_parcels_pay(tracker) ? NULL : "memory";
+}
+
+/* The body is kept, or cannot be: then those that needed it are set aside. */
+static void
+on_claim_kept(struct hb_claim_put *put)
+{
+	struct hb_tracker *tracker = hb_container_of(put,
+	    struct hb_tracker_claim, put)->tracker;
+
+	tracker->lent--;
+	if (put->ok)
+		hb_parcels_fill_in(tracker, put->digest);
+	else
+		hb_parcels_refuse_claimed(tracker, put->err.reason);
+	start_parcels(tracker);
+}
+
+static void
+keep_claim(struct hb_tracker *tracker)
+{
+	struct hb_claim_put *put = &tracker->claim->put;
+
+	put->home = tracker->courier->loop;
+	put->done = on_claim_kept;
+	put->endpoint = tracker->ev->endpoint;
+	put->body = tracker->ev->body;
+	tracker->lent++;
+	hb_claims_put(tracker->courier->deliver->env.claims, put);
 }
 
 /* Sends the event along its plan, whose legs are not needed afterwards. */
@@ -305,11 +294,11 @@ hb_tracker_start(struct hb_tracker *tracker, const struct hb_plan *plan,
 	tracker->arg = arg;
 	if (obstacle != NULL) {
 		tracker->failed = true;
-		finish(tracker, obstacle);
-		return;
+		tracker->why = obstacle;
+		hb_tracker_look(tracker);
+	} else if (tracker->claim != NULL) {
+		keep_claim(tracker);
+	} else {
+		start_parcels(tracker);
 	}
-	/* Reports come by the loop, never from inside send(): the parcels of
-	 * this event are all on their way before the first is reported. */
-	for (size_t i = 0, n = tracker->parcel_count; i < n; i++)
-		send_parcel(&tracker->parcels[i]);
 }

@@ -100,6 +100,10 @@ answer_end(struct exchange *x, enum hb_outcome outcome, const char *reason)
 		answer_settled(x, joined ? HB_ANSWER_DUPLICATE
 		    : HB_ANSWER_CONFIRMED, 200, hb_outcome_word(outcome));
 		return;
+	case HB_SPOOLED:
+		answer_settled(x, joined ? HB_ANSWER_DUPLICATE
+		    : HB_ANSWER_SPOOLED, 202, hb_outcome_word(outcome));
+		return;
 	case HB_DEAD_LETTERED:
 		answer_settled(x, joined ? HB_ANSWER_DUPLICATE
 		    : HB_ANSWER_DEAD_LETTERED, 202, hb_outcome_word(outcome));

@@ -37,6 +37,7 @@ void hb_trace_copy(const struct hb_http_head *head, struct hb_event *ev);
 
 enum hb_answer_kind {
 	HB_ANSWER_CONFIRMED,
+	HB_ANSWER_SPOOLED,
 	HB_ANSWER_DEAD_LETTERED,
 	HB_ANSWER_DUPLICATE,
 	HB_ANSWER_KINDS

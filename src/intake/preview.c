@@ -5,17 +5,21 @@
  *   prove        address, token, signature, with the body's size in between
  *   take_over    the event, paid for
  *   plan         body ► members ► routes ► legs
- *   pack         legs ► messages, sized; dead letters for what cannot go
+ *   pack         legs ► messages, sized; claim checks for what is too large,
+ *                dead letters for what cannot go
  *
  * Every stage is the daemon's own function and has its own answer; the first
- * one that answers ends the preview. What is missing, on purpose: claims, for
- * there is no memory of earlier events, and health, for nothing is connected.
+ * one that answers ends the preview. What is missing, on purpose: repetitions,
+ * for there is no memory of earlier events, health, for nothing is connected,
+ * and how full the disk is.
  * The order here has to be the order there; a test sends the same requests both
  * ways and compares. */
 #include "hookbridge/preview.h"
 
 #include <stdlib.h>
 
+#include "hookbridge/claim.h"
+#include "hookbridge/crypto.h"
 #include "hookbridge/mem.h"
 #include "hookbridge/normalize.h"
 #include "parts.h"
@@ -241,7 +245,8 @@ pay_for_messages(struct hb_preview *p)
 	uint64_t cost = 0;
 
 	for (size_t i = 0; i < p->parcel_count; i++)
-		cost += hb_message_cost(&p->parcels[i].msg);
+		if (p->parcels[i].msg.dest != NULL)
+			cost += hb_message_cost(&p->parcels[i].msg);
 	if (!hb_budget_take(&p->budget, p->endpoint->share, cost))
 		return answer(p, &hb_reply_unavailable, "memory");
 	p->paid += cost;
@@ -317,40 +322,91 @@ route_of(const struct hb_preview *p, const struct hb_target_conf *target)
 	return NULL;
 }
 
-/* Turns a parcel into its copy for the dead letters. dest, name: where it could
- * not go; NULL: nowhere. */
+/* Renders the copy that goes to the destination dead_letter. */
+static bool
+pack_copy(struct hb_preview_parcel *parcel, struct hb_render *render,
+    struct hb_span place)
+{
+	const struct hb_config *cfg = render->ev->cfg;
+
+	if (cfg->dead_letter == NULL)
+		return hb_fail(&parcel->copy_why, HB_E_CONFIG,
+		    "dead_letter is not configured");
+	hb_render_dead_letter(render, cfg->dead_letter, parcel->dead_reason,
+	    place, &parcel->msg);
+	return hb_sink_would_fit(cfg, &parcel->msg, &parcel->copy_why);
+}
+
+/* Turns a parcel into a dead letter. dest, name: where it could not go; NULL:
+ * nowhere. */
 static void
 pack_dead_letter(struct hb_preview_parcel *parcel, struct hb_render *render,
     const char *reason, const struct hb_dest_conf *dest, struct hb_span name)
 {
-	const struct hb_config *cfg = render->ev->cfg;
+	bool copied;
 
 	parcel->dead_reason = reason;
-	parcel->msg = (struct hb_message){ .target = NULL };
-	parcel->nowhere = true;
-	if (cfg->dead_letter == NULL) {
-		hb_fail(&parcel->nowhere_why, HB_E_CONFIG,
-		    "dead_letter is not configured");
-		return;
+	parcel->claim[0] = '\0';
+	copied = pack_copy(parcel, render, hb_render_place(render, dest, name));
+	if (!copied)
+		parcel->msg = (struct hb_message){ .target = NULL };
+	parcel->kept = render->ev->cfg->spool.directory != NULL;
+	parcel->nowhere = !parcel->kept && !copied;
+}
+
+/* Whether what is too large for its target could go by reference. */
+static bool
+may_claim(const struct hb_target_conf *target, const struct hb_config *cfg)
+{
+	return cfg->claims.directory != NULL &&
+	    target->oversize == HB_OVERSIZE_CLAIM_CHECK &&
+	    target->format != HB_FORMAT_RAW;
+}
+
+/* Makes a claim check of a message that is too large; NULL, or why it cannot be
+ * one either. */
+static const char *
+pack_claimed(struct hb_preview_parcel *parcel, struct hb_render *render,
+    const struct hb_leg *leg)
+{
+	const struct hb_event *ev = render->ev;
+	uint8_t digest[HB_SHA256_SIZE];
+	struct hb_error still;
+
+	if (!may_claim(leg->target, ev->cfg))
+		return "too-large";
+	hb_sha256(ev->body, digest);
+	hb_hex(digest, sizeof(digest), parcel->claim);
+	hb_render_claimed_leg(render, leg, parcel->claim, ev->body.len,
+	    &parcel->msg);
+	if (!hb_sink_would_fit(ev->cfg, &parcel->msg, &still)) {
+		hb_error_prefix(&still, "without its result, too: ");
+		parcel->why = still;
+		return "too-large";
 	}
-	hb_render_dead_letter(render, cfg->dead_letter, reason,
-	    hb_render_place(render, dest, name), &parcel->msg);
-	parcel->nowhere =
-	    !hb_sink_would_fit(cfg, &parcel->msg, &parcel->nowhere_why);
+	if (hb_claims_could_keep(ev->cfg, ev->body.len, &still))
+		return NULL;
+	parcel->why = still;
+	return still.reason;
 }
 
 static void
 pack_leg(struct hb_preview_parcel *parcel, struct hb_render *render,
     const struct hb_leg *leg)
 {
+	const char *reason;
+
 	if (leg->reason != NULL) {
 		pack_dead_letter(parcel, render, leg->reason,
 		    leg->target->dests[0], leg->name);
 		return;
 	}
 	hb_render_leg(render, leg, &parcel->msg);
-	if (!hb_sink_would_fit(render->ev->cfg, &parcel->msg, &parcel->why))
-		pack_dead_letter(parcel, render, "too-large", leg->dest,
+	if (hb_sink_would_fit(render->ev->cfg, &parcel->msg, &parcel->why))
+		return;
+	reason = pack_claimed(parcel, render, leg);
+	if (reason != NULL)
+		pack_dead_letter(parcel, render, reason, leg->dest,
 		    hb_span_of(leg->dest->name));
 }
 
@@ -380,11 +436,32 @@ pack(struct hb_preview *p)
 
 /* --- the whole ------------------------------------------------------------ */
 
+/* Whether its endpoint is answered before anything is sent. */
+static bool
+is_spooled_first(const struct hb_preview *p)
+{
+	return p->ev->cfg->spool.directory != NULL &&
+	    p->endpoint->ack == HB_ACK_SPOOLED;
+}
+
+/* The worst of its parcels'. */
+static enum hb_outcome
+outcome_of(const struct hb_preview *p)
+{
+	enum hb_outcome outcome =
+	    is_spooled_first(p) ? HB_SPOOLED : HB_CONFIRMED;
+
+	for (size_t i = 0; i < p->parcel_count; i++)
+		if (p->parcels[i].dead_reason != NULL)
+			outcome = HB_DEAD_LETTERED;
+	return outcome;
+}
+
 /* The answer when all that is to be sent is confirmed. */
 static void
 settle(struct hb_preview *p)
 {
-	enum hb_outcome outcome = HB_CONFIRMED;
+	enum hb_outcome outcome = outcome_of(p);
 	char *text = hb_arena_alloc(p->arena, HB_OUTCOME_TEXT);
 
 	for (size_t i = 0; i < p->parcel_count; i++) {
@@ -392,8 +469,6 @@ settle(struct hb_preview *p)
 			answer(p, &hb_reply_unavailable, "no-dead-letter");
 			return;
 		}
-		if (p->parcels[i].dead_reason != NULL)
-			outcome = HB_DEAD_LETTERED;
 	}
 	if (!pay_for_messages(p))
 		return;

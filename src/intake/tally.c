@@ -18,6 +18,7 @@ static const int codes[] = { 200, 202, 400, 401, 404, 405, 408, 411, 413, 414,
 
 static const char *const kinds[HB_ANSWER_KINDS] = {
 	[HB_ANSWER_CONFIRMED] = "confirmed",
+	[HB_ANSWER_SPOOLED] = "spooled",
 	[HB_ANSWER_DEAD_LETTERED] = "dead_lettered",
 	[HB_ANSWER_DUPLICATE] = "duplicate",
 };

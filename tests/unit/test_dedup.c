@@ -39,7 +39,7 @@ fixture_init(struct fixture *f, size_t endpoints, uint64_t max_entries)
 	f->cfg.dedup.window_ms = WINDOW_MS;
 	f->cfg.dedup.max_entries = max_entries;
 	hb_clock_freeze(1000000, 0);
-	f->dedup = hb_dedup_new(&f->cfg);
+	f->dedup = hb_dedup_new(&f->cfg, NULL, NULL);
 	f->evictions =
 	    hb_metric_get(HB_M_DEDUP_EVICTIONS, NULL, NULL, NULL, NULL);
 	f->evictions_before = hb_metric_value(f->evictions);
@@ -211,7 +211,7 @@ test_no_half_for_the_others(void **state)
 		f.endpoints[1].dedup = without != 0;
 		if (without != 0)
 			f.endpoints[1].mode = HB_MODE_DISABLED;
-		f.dedup = hb_dedup_new(&f.cfg);
+		f.dedup = hb_dedup_new(&f.cfg, NULL, NULL);
 		for (int i = 0; i < 10; i++) {
 			snprintf(id, sizeof(id), "msg_%d", i);
 			assert_true(settle(&f, 0, id));

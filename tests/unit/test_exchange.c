@@ -239,9 +239,12 @@ site_open(struct site *site, const char *more)
 	site->dead = &site->fakes.items[2];
 	hb_budget_init(&site->budget, site->cfg->memory);
 	site->gate = hb_http_gate_new(&site->cfg->http, &site->budget);
-	site->dedup = hb_dedup_new(site->cfg);
-	site->deliver = hb_deliver_new(site->cfg, fakes_as_sinks(&site->fakes),
-	    site->dedup, &site->budget);
+	site->dedup = hb_dedup_new(site->cfg, NULL, NULL);
+	site->deliver = hb_deliver_new(&(struct hb_deliver_env){
+	    .cfg = site->cfg,
+	    .sinks = fakes_as_sinks(&site->fakes),
+	    .dedup = site->dedup,
+	    .budget = &site->budget });
 	site->scanner = hb_loop_new("scanner", NULL);
 	site->intake = hb_intake_new(&(struct hb_intake_env){
 	    .cfg = site->cfg,

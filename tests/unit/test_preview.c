@@ -170,7 +170,7 @@ answers(void **state)
 static void
 methods_and_limits(void **state)
 {
-	static char large[1025];
+	static char spaces[1025];
 	struct hb_config *cfg;
 	struct hb_preview_request req;
 	struct hb_preview p;
@@ -179,8 +179,8 @@ methods_and_limits(void **state)
 	(void)state;
 	cfg = cfg_load(endpoints_yaml, &report);
 	free(report);
-	memset(large, ' ', sizeof(large) - 1);
-	req = rig_request(cfg, "/e", large); /* 1 KiB: as large as may be */
+	memset(spaces, ' ', sizeof(spaces) - 1);
+	req = rig_request(cfg, "/e", spaces); /* 1 KiB: as large as may be */
 	hb_preview_make(&req, &p);
 	assert_int_equal(p.answer.code, 202);
 	hb_preview_fini(&p);
@@ -208,7 +208,7 @@ methods_and_limits(void **state)
 static void
 memory(void **state)
 {
-	static char large[300 * 1024];
+	static char spaces[300 * 1024];
 	struct hb_preview_request req;
 	struct hb_config *cfg;
 	struct hb_preview p;
@@ -217,8 +217,8 @@ memory(void **state)
 	(void)state;
 	cfg = cfg_load("memory: 1MiB\n" BASE, &report);
 	free(report);
-	memset(large, ' ', sizeof(large) - 1);
-	req = rig_request(cfg, "/e", large);
+	memset(spaces, ' ', sizeof(spaces) - 1);
+	req = rig_request(cfg, "/e", spaces);
 	hb_preview_make(&req, &p);
 	assert_int_equal(p.answer.code, 503);
 	assert_string_equal(p.outcome, "memory");
@@ -260,6 +260,7 @@ identity(void **state)
 #define REDIS "sinks: {r: {type: redis, url: \"redis://127.0.0.1/0\"}}\n"
 #define SITE LISTEN ENDPOINT(", channels: [a, b]") REDIS
 #define DEAD "dead_letter: {sink: r, stream: dead}\n"
+#define SPOOL "spool: {directory: /spool}\n"
 #define ROUTES_R "routes: [{to: {sink: r, stream: x}}]\n"
 
 static const struct plan_case {
@@ -327,6 +328,21 @@ static const struct plan_case {
 	{ SITE DEAD ROUTES_R, "{\"job_id\":\"1\",\"job_id\":\"1\"}", "",
 	    "repeated-member>r:dead<-", "dead-lettered" },
 	{ SITE ROUTES_R, "[]", "", "array>nowhere<-", "no-dead-letter" },
+	/* On disk there is a place for them. */
+	{ SITE SPOOL ROUTES_R, "[]", "", "array>disk<-", "dead-lettered" },
+	{ SITE SPOOL DEAD ROUTES_R, "[]", "", "array>disk+r:dead<-",
+	    "dead-lettered" },
+	{ SITE SPOOL "routes: [{name: one, to: [{sink: r, stream: x}, {sink: "
+	  "r, stream: \"{metadata.x}\", streams: [y]}]}]\n",
+	    BODY, "one=match(a)", "r:x<one name-missing>disk<one",
+	    "dead-lettered" },
+	/* The answer waits for the brokers, or for the disk alone. */
+	{ SITE SPOOL ROUTES_R, BODY, "route-1=match(a)", "r:x<route-1",
+	    "confirmed" },
+	{ SITE SPOOL "delivery: {ack: spooled}\n" ROUTES_R, BODY,
+	    "route-1=match(a)", "r:x<route-1", "spooled" },
+	{ SITE SPOOL "delivery: {ack: spooled}\n" ROUTES_R, "[]", "",
+	    "array>disk<-", "dead-lettered" },
 };
 
 /* "one=match(a) two=no-match(status)" */
@@ -350,7 +366,24 @@ routes_text(const struct hb_preview *p, char *out, size_t size)
 	}
 }
 
-/* "r:x<one unrouted>r:dead<-": the reason, where to, for which route. */
+/* Where it goes: "r:x", "disk", "disk+r:x", "nowhere". */
+static const char *
+place_text(const struct hb_preview_parcel *parcel)
+{
+	const struct hb_dest_conf *dest = parcel->msg.dest;
+	static char text[256];
+
+	if (parcel->nowhere)
+		return "nowhere";
+	snprintf(text, sizeof(text), "%s%s%.99s%s%.99s",
+	    parcel->kept ? "disk" : "", parcel->kept && dest != NULL ? "+" : "",
+	    dest != NULL ? dest->sink->name : "", dest != NULL ? ":" : "",
+	    dest != NULL ? dest->name : "");
+	return text;
+}
+
+/* "r:x<one unrouted>r:dead<- claim>r:y<one": what it is instead, where it goes,
+ * for which route. */
 static void
 messages_text(const struct hb_preview *p, char *out, size_t size)
 {
@@ -361,13 +394,14 @@ messages_text(const struct hb_preview *p, char *out, size_t size)
 		size_t len = strlen(out);
 		bool dead = parcel->dead_reason != NULL;
 
-		assert_true(dead == parcel->msg.dead_letter || parcel->nowhere);
-		assert_true((dest == NULL) == parcel->nowhere);
-		snprintf(out + len, size - len, "%s%s%s%s%s%s<%s",
-		    i > 0 ? " " : "", dead ? parcel->dead_reason : "",
-		    dead ? ">" : "", dest != NULL ? dest->sink->name
-		    : "nowhere", dest != NULL ? ":" : "",
-		    dest != NULL ? dest->name : "",
+		assert_true(dead == parcel->msg.dead_letter || dest == NULL);
+		assert_true(!parcel->nowhere || (dest == NULL && dead));
+		assert_true(!parcel->kept || dead);
+		snprintf(out + len, size - len, "%s%s%s%s<%s",
+		    i > 0 ? " " : "", dead ? parcel->dead_reason
+		    : parcel->claim[0] != '\0' ? "claim" : "",
+		    dead || parcel->claim[0] != '\0' ? ">" : "",
+		    place_text(parcel),
 		    parcel->route != NULL ? parcel->route->name : "-");
 	}
 }
@@ -406,20 +440,31 @@ plans(void **state)
 
 /* --- sizes ---------------------------------------------------------------- */
 
+static char large[2 << 20];
+
+/* Of an event with so many bytes in this member. */
 static struct hb_preview
-preview_of_size(struct hb_config *cfg, size_t len)
+preview_of(struct hb_config *cfg, const char *member, size_t len)
 {
-	static char body[2 << 20];
+	int front = snprintf(large, sizeof(large), "{\"job_id\":\"j\","
+	    "\"%s\":\"", member);
 	struct hb_preview_request req;
 	struct hb_preview p;
 
-	memset(body, ' ', sizeof(body));
-	memcpy(body, "{\"job_id\":\"j\",\"result\":\"", 24);
-	memset(body + 24, 'x', len);
-	memcpy(body + 24 + len, "\"}", 3);
-	req = rig_request(cfg, "/e", body);
+	memset(large + front, 'x', len);
+	memcpy(large + front + len, "\"}", 3);
+	req = rig_request(cfg, "/e", large);
 	hb_preview_make(&req, &p);
 	return p;
+}
+
+static void
+assert_messages(const struct hb_preview *p, const char *wanted)
+{
+	char text[256];
+
+	messages_text(p, text, sizeof(text));
+	assert_string_equal(text, wanted);
 }
 
 /* Kafka's limit is known without a broker. */
@@ -431,18 +476,122 @@ too_large(void **state)
 	    "r: {type: redis, url: \"redis://127.0.0.1/0\"}}\n"
 	    "routes: [{name: one, to: [{sink: k, topic: t}, {sink: r, "
 	    "stream: s}]}]\ndead_letter: {sink: r, stream: dead}\n");
-	struct hb_preview p = preview_of_size(cfg, 990 * 1000);
-	char text[256];
+	struct hb_preview p = preview_of(cfg, "result", 990 * 1000);
 
 	(void)state;
-	messages_text(&p, text, sizeof(text));
-	assert_string_equal(text, "k:t<one r:s<one");
+	assert_messages(&p, "k:t<one r:s<one");
 	hb_preview_fini(&p);
-	p = preview_of_size(cfg, 1000 * 1000);
-	messages_text(&p, text, sizeof(text));
-	assert_string_equal(text, "too-large>r:dead<one r:s<one");
+	p = preview_of(cfg, "result", 1000 * 1000);
+	assert_messages(&p, "too-large>r:dead<one r:s<one");
 	assert_non_null(strstr(p.parcels[0].why.text, "message.max.bytes"));
 	assert_string_equal(p.outcome, "dead-lettered");
+	hb_preview_fini(&p);
+	hb_config_unref(cfg);
+}
+
+/* A dead letter that is too large for its topic is nowhere, or on disk. */
+static void
+too_large_for_dead_letters(void **state)
+{
+	static const struct {
+		const char *spool, *messages, *outcome;
+	} cases[] = {
+		{ "", "too-large>nowhere<one", "no-dead-letter" },
+		{ SPOOL, "too-large>disk<one", "dead-lettered" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		char yaml[1024];
+		struct hb_config *cfg;
+		struct hb_preview p;
+
+		snprintf(yaml, sizeof(yaml), LISTEN ENDPOINT("")
+		    "sinks: {k: {type: kafka, brokers: [\"127.0.0.1:1\"]}}\n"
+		    "routes: [{name: one, to: {sink: k, topic: t}}]\n"
+		    "dead_letter: {sink: k, topic: dead}\n%s",
+		    cases[i].spool);
+		cfg = cfg_load_good(yaml);
+		p = preview_of(cfg, "result", 1000 * 1000);
+		assert_messages(&p, cases[i].messages);
+		assert_string_equal(p.outcome, cases[i].outcome);
+		assert_non_null(
+		    strstr(p.parcels[0].copy_why.text, "message.max.bytes"));
+		hb_preview_fini(&p);
+		hb_config_unref(cfg);
+	}
+}
+
+#define CLAIMING(settings) LISTEN                                         \
+	"endpoints: {e: {path: /e, mode: svix, secrets: "                 \
+	"\"file:e.secret\"}, b: {path: /b, mode: direct, token: {in: "    \
+	"bearer, secret: \"file:token\"}}}\n"                             \
+	"sinks: {k: {type: kafka, brokers: [\"127.0.0.1:1\"]}, "          \
+	"r: {type: redis, url: \"redis://127.0.0.1/0\"}}\n"               \
+	"routes: [{name: one, to: [{sink: k, topic: t, oversize: "        \
+	"claim-check}, {sink: k, topic: u, oversize: claim-check, "       \
+	"format: cloudevents}]}]\n"                                       \
+	"dead_letter: {sink: r, stream: dead}\n"                          \
+	"claims: {directory: /claims" settings "}\n"
+
+/* Where the target wants it, the event goes by reference. */
+static void
+claim_checks(void **state)
+{
+	static const struct {
+		const char *yaml, *member;
+		size_t len;
+		const char *messages, *outcome, *why;
+	} cases[] = {
+		{ CLAIMING(""), "result", 900 * 1000, "k:t<one k:u<one",
+		    "confirmed", "" },
+		{ CLAIMING(""), "result", 1000 * 1000,
+		    "claim>k:t<one claim>k:u<one", "confirmed",
+		    "message.max.bytes" },
+		{ CLAIMING(""), "metadata", 1000 * 1000,
+		    "too-large>r:dead<one too-large>r:dead<one",
+		    "dead-lettered", "without its result, too: " },
+		/* More than one of two endpoints may hold. */
+		{ CLAIMING(", max_size: 1MiB"), "result", 1000 * 1000,
+		    "endpoint-share>r:dead<one endpoint-share>r:dead<one",
+		    "dead-lettered", "524288 bytes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		struct hb_config *cfg = cfg_load_good(cases[i].yaml);
+		struct hb_preview p =
+		    preview_of(cfg, cases[i].member, cases[i].len);
+
+		assert_messages(&p, cases[i].messages);
+		assert_string_equal(p.outcome, cases[i].outcome);
+		assert_non_null(
+		    strstr(p.parcels[0].why.text, cases[i].why));
+		hb_preview_fini(&p);
+		hb_config_unref(cfg);
+	}
+}
+
+/* It says what the body is and has no part of it. */
+static void
+claim_check_content(void **state)
+{
+	struct hb_config *cfg = cfg_load_good(CLAIMING(""));
+	struct hb_preview p = preview_of(cfg, "result", 1000 * 1000);
+	uint8_t digest[HB_SHA256_SIZE];
+	char hex[HB_CLAIM_DIGEST + 1] = "";
+
+	(void)state;
+	hb_sha256(hb_span_of(large), digest);
+	hb_hex(digest, sizeof(digest), hex);
+	for (size_t i = 0; i < p.parcel_count; i++) {
+		const struct hb_message *msg = &p.parcels[i].msg;
+
+		assert_string_equal(p.parcels[i].claim, hex);
+		assert_in_range(msg->value.len, 200, 2000);
+		assert_non_null(
+		    memmem(msg->value.ptr, msg->value.len, hex, strlen(hex)));
+	}
 	hb_preview_fini(&p);
 	hb_config_unref(cfg);
 }
@@ -457,6 +606,9 @@ main(void)
 		cmocka_unit_test(identity),
 		cmocka_unit_test(plans),
 		cmocka_unit_test(too_large),
+		cmocka_unit_test(too_large_for_dead_letters),
+		cmocka_unit_test(claim_checks),
+		cmocka_unit_test(claim_check_content),
 	};
 
 	return cmocka_run_group_tests(tests, cfg_setup, cfg_teardown);

@@ -1,38 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_tracker_orders.c - every order in which destinations may report, and
  * every moment at which something may come in between */
+#include "path.h"
 #include "tracker_rig.h"
 
 /* --- every interleaving --------------------------------------------------- */
-
-/* A sequence of choices; the next one differs in the last place that has an
- * alternative left. */
-struct path {
-	unsigned choice[32], limit[32];
-	size_t len, pos;
-};
-
-static unsigned
-choose(struct path *path, unsigned limit)
-{
-	if (path->pos == path->len) {
-		assert_true(path->len < HB_COUNT(path->choice));
-		path->choice[path->len] = 0;
-		path->limit[path->len++] = limit;
-	}
-	assert_int_equal(path->limit[path->pos], limit);
-	return path->choice[path->pos++];
-}
-
-static bool
-next_path(struct path *path)
-{
-	path->pos = 0;
-	while (path->len > 0 &&
-	    ++path->choice[path->len - 1] == path->limit[path->len - 1])
-		path->len--;
-	return path->len > 0;
-}
 
 /* What must be true, kept by the book. */
 struct model {

@@ -68,9 +68,12 @@ site_open_at(struct site *site, uint64_t ack_timeout_ms, uint64_t memory)
 	site->loop = hb_loop_new("test", NULL);
 	assert_non_null(site->loop);
 	hb_budget_init(&site->budget, memory);
-	site->dedup = hb_dedup_new(&site->rig.cfg);
-	site->deliver = hb_deliver_new(&site->rig.cfg,
-	    fakes_as_sinks(&site->fakes), site->dedup, &site->budget);
+	site->dedup = hb_dedup_new(&site->rig.cfg, NULL, NULL);
+	site->deliver = hb_deliver_new(&(struct hb_deliver_env){
+	    .cfg = &site->rig.cfg,
+	    .sinks = fakes_as_sinks(&site->fakes),
+	    .dedup = site->dedup,
+	    .budget = &site->budget });
 	site->courier = hb_courier_new(site->deliver, site->loop);
 }
 
