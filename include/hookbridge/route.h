@@ -47,6 +47,10 @@ struct hb_plan {
 void hb_route(const struct hb_router *router, struct hb_event *ev,
     struct hb_plan *plan);
 
+/* A leg to one of the target's destinations, whatever the routes say. */
+void hb_route_leg(struct hb_event *ev, const struct hb_target_conf *target,
+    const struct hb_dest_conf *dest, struct hb_leg *leg);
+
 /* A template's text for one leg, whose channel is {channel}; the absent span
  * when a value is missing. Made in the event's arena. */
 struct hb_span hb_route_expand(const struct hb_tmpl *tmpl,

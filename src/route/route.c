@@ -208,6 +208,16 @@ resolve_key(struct hb_leg *leg, struct hb_event *ev)
 	leg->key_replaced = true;
 }
 
+void
+hb_route_leg(struct hb_event *ev, const struct hb_target_conf *target,
+    const struct hb_dest_conf *dest, struct hb_leg *leg)
+{
+	*leg = (struct hb_leg){.target = target, .dest = dest};
+	if (ev->channel_count > 0)
+		leg->channel = ev->channels[0];
+	resolve_key(leg, ev);
+}
+
 /* Whether both go to the same place; refused ones: would have gone. */
 static bool
 same_place(const struct hb_leg *a, const struct hb_leg *b)
