@@ -15,8 +15,13 @@ include %D%/verify/local.mk
 include %D%/normalize/local.mk
 include %D%/route/local.mk
 include %D%/render/local.mk
+include %D%/store/local.mk
+include %D%/claim/local.mk
 include %D%/sink/local.mk
 include %D%/deliver/local.mk
+include %D%/replay/local.mk
 include %D%/intake/local.mk
+include %D%/redeliver/local.mk
+include %D%/admin/local.mk
 include %D%/daemon/local.mk
 include %D%/ctl/local.mk

@@ -151,6 +151,7 @@ prepare_process(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: EFBIG */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	hb_mem_init();
 }
@@ -162,6 +163,17 @@ status_without(const struct options *opts)
 	if (strcmp(opts->config, "-") != 0 && access(opts->config, R_OK) != 0)
 		return errno == EACCES ? EX_NOPERM : EX_NOINPUT;
 	return opts->action == RUN ? EX_CONFIG : EXIT_FAILURE;
+}
+
+static int
+check(const struct hb_config *cfg)
+{
+	printf("%s: the configuration is valid\n", cfg->file);
+	if (cfg->spool.directory == NULL)
+		puts("    without spool.directory nothing is kept on disk: "
+		     "while a sink is down,\n"
+		     "    webhooks are answered 503");
+	return finish_output();
 }
 
 static int
@@ -194,8 +206,7 @@ main(int argc, char **argv)
 	    (enum hb_log_format)cfg->log.format);
 	switch (opts.action) {
 	case CHECK:
-		printf("%s: the configuration is valid\n", cfg->file);
-		status = finish_output();
+		status = check(cfg);
 		break;
 	case DUMP:
 		hb_config_dump(cfg, stdout);

@@ -3,17 +3,18 @@
  * order
  *
  * Called by: main.c. Thread: the main one, which serves signals and waits.
- * All signals are blocked and SIGPIPE is ignored before this is called. */
+ * All signals are blocked, SIGPIPE and SIGXFSZ are ignored before this is
+ * called. */
 #ifndef HOOKBRIDGE_DAEMON_H
 #define HOOKBRIDGE_DAEMON_H
 
 #include "hookbridge/cfg.h"
 #include "hookbridge/error.h"
 
-/* Runs until SIGTERM or SIGINT, then stops accepting, settles or refuses what
- * is in flight, and returns. False and err when it could not start. A second
- * signal ends the process at once, and not with success; what was acknowledged
- * is safe even then. */
+/* Runs until SIGTERM or SIGINT, then stops accepting, settles, keeps or refuses
+ * what is in flight, and returns. False and err when it could not start. A
+ * second signal ends the process at once, and not with success; what was
+ * acknowledged is safe even then. */
 bool hb_daemon_run(const struct hb_config *cfg, struct hb_error *err)
     HB_MUST_CHECK;
 

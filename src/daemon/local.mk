@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 libhookbridge_a_SOURCES += \
+	%D%/build.c \
 	%D%/daemon.c \
+	%D%/drain.c \
 	%D%/listen.c \
 	%D%/listen.h \
+	%D%/parts.h \
 	%D%/versions.c \
 	%D%/versions.h \
 	include/hookbridge/daemon.h
