@@ -14,6 +14,8 @@
 #include "hookbridge/sink.h"
 #include "hookbridge/utf8.h"
 
+#define COLUMNS 80
+
 /* --- saying --------------------------------------------------------------- */
 
 static void HB_PRINTF(1, 0)
@@ -39,8 +41,9 @@ hb_ctl_fail(int status, const char *fmt, ...)
 static void
 print_usage(FILE *out, const struct hb_ctl_command *command)
 {
-	fprintf(out, "usage: hookbridgectl [-c FILE] [--json] %s %s\n",
-	    command->name, command->args);
+	fprintf(out, "usage: hookbridgectl [%s] [--json] %s%s%s\n",
+	    command->asks_daemon ? "--admin ADDRESS" : "-c FILE", command->name,
+	    command->args[0] != '\0' ? " " : "", command->args);
 }
 
 int
@@ -72,6 +75,43 @@ hb_ctl_put(FILE *out, struct hb_span text)
 			    hb_log_escape(one, escaped, sizeof(escaped)), out);
 		text = hb_span_skip(text, one.len);
 	}
+}
+
+void
+hb_ctl_put_words(const char *text, size_t indent)
+{
+	size_t column = indent;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		if (column > indent && column + 1 + len > COLUMNS) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			putchar(' ');
+			column++;
+		}
+		hb_ctl_put(stdout, hb_span_make(text, len));
+		column += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+char *
+hb_ctl_escape(struct hb_span text)
+{
+	char *escaped = NULL;
+	size_t len;
+	FILE *out = open_memstream(&escaped, &len);
+
+	if (out == NULL)
+		hb_bug("no memory for a text");
+	hb_ctl_put(out, text);
+	fclose(out);
+	return escaped;
 }
 
 bool
@@ -110,9 +150,13 @@ hb_ctl_getopt(struct hb_ctl *ctl, int argc, char **argv,
 		switch (c) {
 		case 'c':
 			ctl->config = optarg;
+			ctl->config_is_given = true;
 			break;
 		case HB_CTL_OPT_JSON:
 			ctl->json = true;
+			break;
+		case HB_CTL_OPT_ADMIN:
+			ctl->admin = optarg;
 			break;
 		case 'h':
 			print_help(ctl->command);
@@ -123,6 +167,61 @@ hb_ctl_getopt(struct hb_ctl *ctl, int argc, char **argv,
 			return c;
 		}
 	}
+}
+
+int
+hb_ctl_words(struct hb_ctl *ctl, int argc, char **argv, int least, int most)
+{
+	static const struct option longs[] = {
+		HB_CTL_ADMIN_OPTIONS,
+		{ NULL, 0, NULL, 0 },
+	};
+
+	if (hb_ctl_getopt(ctl, argc, argv, longs) == '?')
+		return EX_USAGE;
+	if (argc - optind < least)
+		return hb_ctl_usage(ctl, "%s: a word is missing",
+		    ctl->command->name);
+	if (argc - optind > most)
+		return hb_ctl_usage(ctl, "unexpected word");
+	return EX_OK;
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+static bool
+is_yes(const char *answer)
+{
+	return strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0 ||
+	    strcmp(answer, "Y\n") == 0;
+}
+
+int
+hb_ctl_confirm(bool yes, const char *fmt, ...)
+{
+	char *what = NULL, answer[16] = "";
+	va_list ap;
+	int status;
+
+	if (yes)
+		return EX_OK;
+	va_start(ap, fmt);
+	if (vasprintf(&what, fmt, ap) < 0)
+		hb_bug("no memory for a question");
+	va_end(ap);
+	if (!isatty(STDIN_FILENO)) {
+		status = hb_ctl_fail(EX_USAGE, "this would %s; say --yes, as "
+		    "there is no terminal to ask at", what);
+	} else {
+		fflush(stdout);
+		fprintf(stderr, "hookbridgectl: %s? [y/N] ", what);
+		status = fgets(answer, sizeof(answer), stdin) != NULL &&
+			is_yes(answer)
+		    ? EX_OK
+		    : hb_ctl_fail(EXIT_FAILURE, "nothing was done");
+	}
+	free(what);
+	return status;
 }
 
 /* --- the configuration ---------------------------------------------------- */
@@ -140,9 +239,16 @@ status_without(const char *file)
 	    "-c FILE or in HOOKBRIDGE_CONFIG");
 }
 
+static struct hb_config *
+load_all(const char *file, FILE *report)
+{
+	return hb_config_load(file, hb_sink_types(), report);
+}
+
 /* Warnings are for who checks the configuration, with hookbridged -t. */
-struct hb_config *
-hb_ctl_load(const struct hb_ctl *ctl, int *status)
+static struct hb_config *
+load_by(const struct hb_ctl *ctl,
+    struct hb_config *(*load)(const char *file, FILE *report), int *status)
 {
 	struct hb_config *cfg;
 	char *faults = NULL;
@@ -151,7 +257,7 @@ hb_ctl_load(const struct hb_ctl *ctl, int *status)
 
 	if (report == NULL)
 		hb_bug("no memory for a report");
-	cfg = hb_config_load(ctl->config, hb_sink_types(), report);
+	cfg = load(ctl->config, report);
 	fclose(report);
 	if (cfg == NULL)
 		fputs(faults, stderr);
@@ -159,6 +265,18 @@ hb_ctl_load(const struct hb_ctl *ctl, int *status)
 	if (cfg == NULL)
 		*status = status_without(ctl->config);
 	return cfg;
+}
+
+struct hb_config *
+hb_ctl_load(const struct hb_ctl *ctl, int *status)
+{
+	return load_by(ctl, load_all, status);
+}
+
+struct hb_config *
+hb_ctl_load_places(const struct hb_ctl *ctl, int *status)
+{
+	return load_by(ctl, hb_config_load_places, status);
 }
 
 /* Tells the nearest name, or all of them. */

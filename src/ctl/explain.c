@@ -9,13 +9,13 @@
  * the daemon would judge it, at the time of --at. */
 #include <arpa/inet.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
 #include "explain.h"
 #include "hookbridge/clock.h"
 #include "json_doc.h"
+#include "units.h"
 
 /* The largest http.body_size there is: what is larger is no webhook. */
 #define BODY_MAX ((size_t)1 << 30)
@@ -175,45 +175,6 @@ read_options(struct hb_ctl *ctl, int argc, char **argv, struct options *opts)
 
 /* --- what the options say ------------------------------------------------- */
 
-/* "2026-01-01T00:00:00.500Z". */
-static bool
-read_iso(const char *text, int64_t *ms)
-{
-	const char *date = text;
-	char iso[HB_TIME_ISO_SIZE];
-	struct tm tm = { 0 };
-	unsigned fraction = 0;
-	int len = 0;
-
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon,
-		&tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &len) != 6)
-		return false;
-	text += len;
-	if (text[0] == '.') {
-		if (sscanf(text, ".%3u%n", &fraction, &len) != 1 || len != 4)
-			return false;
-		text += len;
-	}
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	*ms = (int64_t)timegm(&tm) * 1000 + fraction;
-	hb_clock_iso(*ms, iso);
-	/* Of a February 30th it has made a day in March. */
-	return strcmp(text, "Z") == 0 &&
-	    strncmp(iso, date, (size_t)(text - date)) == 0;
-}
-
-static bool
-read_time(const char *text, int64_t *ms)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	if (text[digits] != '\0' || digits == 0 || digits > 12)
-		return read_iso(text, ms);
-	*ms = (int64_t)strtoll(text, NULL, 10) * 1000;
-	return true;
-}
-
 static bool
 read_address(const char *text, struct in6_addr *out)
 {
@@ -235,7 +196,7 @@ read_circumstances(const struct hb_ctl *ctl, const struct options *opts,
 	struct in6_addr *peer;
 
 	x->req.at_ms = hb_clock_wall_ms();
-	if (opts->at != NULL && !read_time(opts->at, &x->req.at_ms))
+	if (opts->at != NULL && !hb_units_read_time(opts->at, &x->req.at_ms))
 		return hb_ctl_usage(ctl, "--at: expected a time such as "
 		    "2026-01-01T00:00:00.000Z, or Unix seconds");
 	if (opts->peer == NULL)

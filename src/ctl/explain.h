@@ -39,6 +39,9 @@ struct hb_span hb_explain_advice(const struct hb_explain *x);
 /* Why a message goes to the dead letters, and what to do: a sentence. */
 struct hb_span hb_explain_dead(const struct hb_explain *x,
     const struct hb_preview_parcel *parcel);
+/* Why it goes as a claim check, and what becomes of the body: a sentence. */
+struct hb_span hb_explain_claim(const struct hb_explain *x,
+    const struct hb_preview_parcel *parcel);
 /* What stands behind the answer: a sentence. */
 struct hb_span hb_explain_answer(const struct hb_explain *x);
 /* How many of the messages are this route's. */

@@ -193,7 +193,7 @@ headers_json(const struct hb_message *msg)
 	return map;
 }
 
-/* Where the message goes: null where that is nowhere. */
+/* A sink, and the name of what is its destination. */
 static json_t *
 place_json(const struct hb_sink_conf *sink, struct hb_span name)
 {
@@ -230,12 +230,22 @@ wanted_json(const struct hb_leg *leg)
 }
 
 static json_t *
+claim_json(const struct hb_explain *x, const struct hb_preview_parcel *parcel)
+{
+	if (parcel->claim[0] == '\0')
+		return json_null();
+	return json_pack("{s:s, s:I, s:o}", "digest", parcel->claim,
+	    "bytes", (json_int_t)x->preview.ev->body.len,
+	    "detail", text_json(hb_explain_claim(x, parcel)));
+}
+
+static json_t *
 parcel_json(const struct hb_explain *x, const struct hb_preview_parcel *parcel)
 {
 	const struct hb_dest_conf *dest = parcel->msg.dest;
 	bool dead = parcel->dead_reason != NULL;
-	json_t *json = json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}",
-	    "to", parcel->nowhere ? json_null()
+	json_t *json = json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o}",
+	    "to", dest == NULL ? json_null()
 	    : place_json(dest->sink, hb_span_of(dest->name)),
 	    "route", parcel->route != NULL ? cstr_json(parcel->route->name)
 	    : json_null(),
@@ -243,13 +253,14 @@ parcel_json(const struct hb_explain *x, const struct hb_preview_parcel *parcel)
 	    "detail", dead ? text_json(hb_explain_dead(x, parcel))
 	    : json_null(),
 	    "instead_of", dead && parcel->leg != NULL
-	    ? wanted_json(parcel->leg) : json_null());
+	    ? wanted_json(parcel->leg) : json_null(),
+	    "kept", parcel->kept, "claim", claim_json(x, parcel));
 
-	if (parcel->nowhere)
-		json_object_set_new(json, "nowhere",
-		    cstr_json(parcel->nowhere_why.text));
-	else
+	if (dest != NULL)
 		add_content(json, parcel);
+	else
+		json_object_set_new(json, "nowhere",
+		    cstr_json(parcel->copy_why.text));
 	return json;
 }
 

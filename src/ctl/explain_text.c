@@ -413,26 +413,41 @@ tell_message(const struct page *page, const struct hb_preview_parcel *parcel)
 		    msg->headers_left_out));
 }
 
+/* Where it goes: to a sink, to the disk, to both, or nowhere. */
+static void
+tell_place(const struct page *page, const struct hb_preview_parcel *parcel)
+{
+	const struct hb_dest_conf *dest = parcel->msg.dest;
+	struct hb_arena *arena = page->x->arena;
+
+	if (parcel->kept)
+		put(page, "to", HB_SPAN("the dead letters on disk"));
+	if (dest != NULL)
+		put(page, parcel->kept ? "copy to" : "to",
+		    place_text(page, dest->sink, hb_span_of(dest->name)));
+	else if (parcel->nowhere)
+		put(page, "to", hb_arena_printf(arena, "nowhere: %s",
+		    parcel->copy_why.text));
+	else if (page->x->req.cfg->dead_letter != NULL)
+		put(page, "copy to", hb_arena_printf(arena, "nowhere: %s",
+		    parcel->copy_why.text));
+}
+
 static void
 tell_parcel(const struct page *page, const struct hb_preview_parcel *parcel)
 {
-	const struct hb_message *msg = &parcel->msg;
-
 	if (parcel->dead_reason != NULL) {
 		put_line(page, HB_SPAN("dead letter"), RED,
 		    hb_explain_dead(page->x, parcel));
 		if (parcel->leg != NULL)
 			put(page, "instead of", wanted_text(page, parcel->leg));
 	}
-	if (parcel->nowhere)
-		put(page, "to", hb_arena_printf(page->x->arena, "nowhere: %s",
-		    parcel->nowhere_why.text));
-	else
-		put(page, "to", place_text(page, msg->dest->sink,
-		    hb_span_of(msg->dest->name)));
+	if (parcel->claim[0] != '\0')
+		put(page, "claim check", hb_explain_claim(page->x, parcel));
+	tell_place(page, parcel);
 	if (parcel->route != NULL)
 		put(page, "route", hb_span_of(parcel->route->name));
-	if (!parcel->nowhere)
+	if (parcel->msg.dest != NULL)
 		tell_message(page, parcel);
 }
 

@@ -328,6 +328,9 @@ remedy_of(const char *reason)
 		{ "name-invalid", "the sink has no such names; send another "
 		    "value" },
 		{ "too-large", "raise the sink's limit, or publish less" },
+		{ "claims-full", "raise claims.max_size" },
+		{ "endpoint-share", "raise claims.max_size: half of it is one "
+		    "endpoint's" },
 		{ "ambiguous", "send each name once, or raise the endpoint's "
 		    "metadata_size" },
 		{ "channel-not-allowed", "add the value to the endpoint's "
@@ -350,24 +353,58 @@ hb_explain_dead(const struct hb_explain *x,
 
 	if (parcel->leg == NULL && p->fault.code != HB_OK)
 		fact = p->fault.text;
-	else if (strcmp(reason, "too-large") == 0)
+	else if (parcel->why.code != HB_OK)
 		fact = parcel->why.text;
 	return hb_arena_printf(x->arena, "%s: %s%s%s", reason, fact,
 	    fact[0] != '\0' ? "; " : "", remedy_of(reason));
 }
 
+struct hb_span
+hb_explain_claim(const struct hb_explain *x,
+    const struct hb_preview_parcel *parcel)
+{
+	size_t len = x->preview.ev->body.len;
+	struct hb_span size = hb_explain_size(x->arena, len);
+
+	return hb_arena_printf(x->arena, "%s; it goes without its result, and "
+	    "the body (%.*s) is kept: hookbridgectl claim get %s",
+	    parcel->why.text, HB_SPAN_ARG(size), parcel->claim);
+}
+
 /* --- the answer ----------------------------------------------------------- */
+
+/* Whether all of it is answered for by the disk. */
+static bool
+is_kept_first(const struct hb_explain *x)
+{
+	const struct hb_preview *p = &x->preview;
+
+	if (p->endpoint->ack == HB_ACK_SPOOLED)
+		return true;
+	for (size_t i = 0; i < p->parcel_count; i++)
+		if (!p->parcels[i].kept)
+			return false;
+	return true;
+}
 
 static struct hb_span
 answer_of_event(const struct hb_explain *x)
 {
-	uint64_t ms = x->req.cfg->delivery.ack_timeout_ms;
-	size_t count = x->preview.parcel_count;
+	const struct hb_config *cfg = x->req.cfg;
+	uint64_t ms = cfg->delivery.ack_timeout_ms;
+	const char *what = x->preview.parcel_count == 1 ? "the message is"
+							: "all messages are";
 
-	return hb_arena_printf(x->arena,
-	    "once %s confirmed within %" PRIu64 ".%01" PRIu64 " s; else 503, "
-	    "and the sender repeats it", count == 1 ? "the message is"
-	    : "all messages are", ms / 1000, ms % 1000 / 100);
+	if (cfg->spool.directory == NULL)
+		return hb_arena_printf(x->arena, "once %s confirmed within %"
+		    PRIu64 ".%01" PRIu64 " s; else 503, and the sender repeats "
+		    "it", what, ms / 1000, ms % 1000 / 100);
+	if (is_kept_first(x))
+		return hb_arena_printf(x->arena, "once %s on disk; else 503, "
+		    "and the sender repeats it", what);
+	return hb_arena_printf(x->arena, "once %s confirmed; what is not after "
+	    "%" PRIu64 ".%01" PRIu64 " s is spooled, and the answer is at "
+	    "least 202", what, ms / 1000, ms % 1000 / 100);
 }
 
 struct hb_span
@@ -378,8 +415,9 @@ hb_explain_answer(const struct hb_explain *x)
 	} texts[] = {
 		{ "unauthorized", "one answer for whatever is wrong; the "
 		    "reason is in the log (verify.failed) and above" },
-		{ "no-dead-letter", "until dead_letter names a sink that can "
-		    "take it: configure one, or correct the cause above" },
+		{ "no-dead-letter", "until there is a place for dead letters: "
+		    "set spool.directory, or a dead_letter that can take it, "
+		    "or correct the cause above" },
 		{ "body-too-large", "raise the endpoint's body_size and "
 		    "http.body_size if such bodies should come" },
 		{ "memory", "even an idle daemon has not enough: raise memory "

@@ -9,9 +9,20 @@ hookbridgectl_LDADD = libhookbridgectl.a $(HB_LIBS) $(CURL_LIBS) \
 noinst_LIBRARIES += libhookbridgectl.a
 libhookbridgectl_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 libhookbridgectl_a_SOURCES = \
+	%D%/act.c \
+	%D%/act.h \
 	%D%/address.c \
+	%D%/batch.c \
+	%D%/batch.h \
+	%D%/claim.c \
+	%D%/client.c \
+	%D%/client.h \
 	%D%/common.c \
 	%D%/ctl.h \
+	%D%/dead.c \
+	%D%/dead.h \
+	%D%/dead_act.c \
+	%D%/dedup.c \
 	%D%/explain.c \
 	%D%/explain.h \
 	%D%/explain_json.c \
@@ -28,4 +39,19 @@ libhookbridgectl_a_SOURCES = \
 	%D%/secret_new.c \
 	%D%/send.c \
 	%D%/send.h \
-	%D%/summary.c
+	%D%/show.c \
+	%D%/show.h \
+	%D%/spool.c \
+	%D%/spool_reroute.c \
+	%D%/spool_verify.c \
+	%D%/sse.c \
+	%D%/sse.h \
+	%D%/status.c \
+	%D%/status.h \
+	%D%/status_text.c \
+	%D%/summary.c \
+	%D%/table.c \
+	%D%/table.h \
+	%D%/tail.c \
+	%D%/units.c \
+	%D%/units.h

@@ -16,7 +16,6 @@
 #include "json_doc.h"
 #include "send.h"
 
-#define COLUMNS 80
 #define SAYS_COLUMN 17
 
 static const struct {
@@ -49,30 +48,6 @@ print_duration(uint64_t us)
 		printf("%.2f s", ms / 1000);
 }
 
-/* Words in lines, each line behind indent columns. */
-static void
-print_wrapped(const char *text, size_t indent)
-{
-	size_t column = indent;
-
-	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
-
-		if (column > indent && column + 1 + len > COLUMNS) {
-			printf("\n%*s", (int)indent, "");
-			column = indent;
-		} else if (column > indent) {
-			putchar(' ');
-			column++;
-		}
-		hb_ctl_put(stdout, hb_span_make(text, len));
-		column += len;
-		text += len;
-		text += strspn(text, " ");
-	}
-	putchar('\n');
-}
-
 static void
 print_row(const struct hb_score_row *row)
 {
@@ -85,7 +60,7 @@ print_row(const struct hb_score_row *row)
 		snprintf(code, sizeof(code), "%ld", row->code);
 	printf("  %8" PRIu64 "  %s%3s%s  ", row->count, coloured ? colour : "",
 	    code, coloured ? "\033[0m" : "");
-	print_wrapped(row->says, SAYS_COLUMN);
+	hb_ctl_put_words(row->says, SAYS_COLUMN);
 }
 
 static void

@@ -3,11 +3,14 @@
 
 import collections
 import http.server
+import json
 import os
 import pty
 import re
+import socketserver
 import subprocess
 import threading
+import urllib.parse
 
 # Exit codes: those of sysexits, and 1 where the answer is no.
 (OK, NO, USAGE, NO_INPUT, UNAVAILABLE, INTERNAL, IO, TRY_AGAIN, NO_PERMISSION,
@@ -63,14 +66,18 @@ def finish(popen, timeout=60):
     return popen.returncode, stdout, stderr
 
 
-def run_on_terminal(*arguments, env=None):
-    """(exit code, what a terminal got): stdout and stderr both are one."""
+def run_on_terminal(*arguments, env=None, answer=None):
+    """(exit code, what a terminal got): stdout and stderr both are one, and
+    stdin, too, if there is an answer to type."""
     master, slave = pty.openpty()
     try:
         popen = subprocess.Popen(
-            [program(), *map(str, arguments)], stdin=subprocess.DEVNULL,
+            [program(), *map(str, arguments)],
+            stdin=subprocess.DEVNULL if answer is None else slave,
             stdout=slave, stderr=slave, env=environment(env))
         os.close(slave)
+        if answer is not None:
+            os.write(master, answer.encode() + b"\n")
         shown = b""
         while True:
             try:
@@ -149,3 +156,85 @@ class WebServer:
 
     def release(self):
         self.may_answer.set()
+
+
+class AdminServer:
+    """What hookbridgectl asks, played: answers[("GET", path)] is a document, a
+    (code, document or bytes), or a function of the Request that returns one of
+    these. Paths are without their query, which is in queries, one for each
+    request; what is not there is 404."""
+
+    def __init__(self, path):
+        self.address = f"unix:{path}"
+        self.answers, self.requests, self.queries = {}, [], []
+        outer = self
+
+        class Server(socketserver.ThreadingUnixStreamServer):
+            daemon_threads = True
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                url = urllib.parse.urlsplit(self.path)
+                length = int(self.headers.get("content-length", 0))
+                request = Request(
+                    self.command, urllib.parse.unquote(url.path),
+                    {k.lower(): v for k, v in self.headers.items()},
+                    self.rfile.read(length))
+                outer.requests.append(request)
+                outer.queries.append(dict(urllib.parse.parse_qsl(
+                    url.query, keep_blank_values=True)))
+                self.say(*outer.find(request))
+
+            do_GET = do_POST = answer
+
+            def say(self, code, content):
+                is_doc = not isinstance(content, bytes)
+                body = json.dumps(content).encode() if is_doc else content
+                self.send_response(code)
+                self.send_header("Content-Type", (
+                    "application/octet-stream" if not is_doc else
+                    "application/json" if code < 300 else
+                    "application/problem+json"))
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+            def address_string(self):
+                return "unix"
+
+        self.server = Server(str(path), Handler)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def find(self, request):
+        found = self.answers.get((request.method, request.path))
+        if callable(found):
+            found = found(request)
+        if found is None:
+            return problem(404, "there is no such thing")
+        return found if isinstance(found, tuple) else (200, found)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def run(self, *arguments, **options):
+        return run("--admin", self.address, *arguments, **options)
+
+    def run_on_terminal(self, *arguments, **options):
+        return run_on_terminal("--admin", self.address, *arguments, **options)
+
+
+def problem(code, detail):
+    return code, {"type": "about:blank", "title": "Refused", "status": code,
+                  "detail": detail}

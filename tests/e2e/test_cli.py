@@ -94,9 +94,18 @@ def test_wrong_usage(arguments, said):
 
 # --- checking ------------------------------------------------------------------
 
+NO_SPOOL = """\
+    without spool.directory nothing is kept on disk: while a sink is down,
+    webhooks are answered 503
+"""
+
+
 def test_a_good_configuration(good):
     result = run("-t", "-c", good)
     assert (result.returncode, result.stderr) == (OK, "")
+    assert result.stdout == f"{good}: the configuration is valid\n" + NO_SPOOL
+    write(good, good.read_text() + "spool: {directory: /var/spool/hb}\n")
+    result = run("-t", "-c", good)
     assert result.stdout == f"{good}: the configuration is valid\n"
 
 
@@ -170,7 +179,7 @@ def test_stdin(good):
     text = good.read_text()
     result = run("-t", "-c", "-", input=text, cwd=good.parent)
     assert (result.returncode, result.stderr) == (OK, "")
-    assert result.stdout == "stdin: the configuration is valid\n"
+    assert result.stdout == "stdin: the configuration is valid\n" + NO_SPOOL
     result = run("-t", "-c", "-", input=text + "htpp: {}\n", cwd=good.parent)
     assert result.returncode == NO
     assert result.stderr.startswith("stdin:5:1: htpp: unknown key\n")

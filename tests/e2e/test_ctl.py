@@ -23,7 +23,12 @@ from process import free_port, wait_until
 AS_OTHERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search",
              "--inh-caps=-dac_override,-dac_read_search"]
 
-COMMANDS = ["explain", "send", "secret new", "secret check", "portal"]
+COMMANDS = ["explain", "send", "secret new", "secret check", "portal",
+            "spool verify"]
+ADMIN_COMMANDS = ["status", "tail", "spool list", "spool show",
+                  "spool reroute", "spool drop", "dead list", "dead show",
+                  "dead retry", "dead drop", "dedup forget", "claim list",
+                  "claim get"]
 
 
 # --- the command line ---------------------------------------------------------
@@ -31,19 +36,21 @@ COMMANDS = ["explain", "send", "secret new", "secret check", "portal"]
 def test_help_lists_the_commands():
     result = run("--help")
     assert result.returncode == OK and result.stderr == ""
-    for word in [*COMMANDS, "usage: hookbridgectl", "-c, --config", "--json",
+    for word in [*COMMANDS, *ADMIN_COMMANDS, "usage: hookbridgectl", "-c, --config", "--json",
                  "--version", "$HOOKBRIDGE_CONFIG"]:
         assert word in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS + ADMIN_COMMANDS)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_each_command_has_a_help(command, option):
     result = run(*command.split(), option)
     assert (result.returncode, result.stderr) == (OK, "")
-    assert result.stdout.startswith(
-        f"usage: hookbridgectl [-c FILE] [--json] {command} ")
+    where = "--admin ADDRESS" if command in ADMIN_COMMANDS else "-c FILE"
+    assert re.match(re.escape(
+        f"usage: hookbridgectl [{where}] [--json] {command}") + r"\b",
+        result.stdout)
     assert len(result.stdout.splitlines()) > 2
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
@@ -55,14 +62,18 @@ def test_version():
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "usage: hookbridgectl [-c FILE] [--json] COMMAND"),
+    ([], "usage: hookbridgectl [-c FILE | --admin ADDRESS] [--json] COMMAND"),
     (["--nonsense"], "unrecognized option '--nonsense'"),
     (["-c"], "option requires an argument"),
     (["sned"], 'did you mean "send"?'),
-    (["secret"], "these are there:\n  explain   "),
+    (["secret"], "these are there:\n  secret new  "),
+    (["dead"], "these are there:\n  dead list  "),
+    (["nothing"], "these are there:\n  explain   "),
     (["help"], "  secret new           make a signing secret\n"),
     (["secret", "steal"], "there is no such command"),
     (["send"], "name an endpoint"),
+    (["--admin", "unix:/s", "send", "e"], "--admin: send asks no daemon"),
+    (["send", "e", "--admin", "unix:/s"], "unrecognized option"),
     (["send", "e", "body", "more"], "unexpected word"),
     (["send", "e", "--count", "0"], "--count: expected a number from 1 to"),
     (["send", "e", "--count", "-1"], "--count: expected"),

@@ -458,6 +458,173 @@ binary_body(void **state)
 	hb_config_unref(cfg);
 }
 
+/* --- claim checks and the disk -------------------------------------------- */
+
+/* A body whose result is too large for the topic "t" of this site. */
+static struct hb_explain
+explain_large(const struct hb_config *cfg)
+{
+	static char body[1001 * 1000];
+
+	memset(body, 'x', sizeof(body) - 1);
+	memcpy(body, "{\"job_id\":\"j\",\"result\":\"", 24);
+	memcpy(body + sizeof(body) - 3, "\"}", 3);
+	return explain(cfg, body);
+}
+
+#define KAFKA_SITE(target, rest) LISTEN ENDPOINT("") \
+	"sinks: {k: {type: kafka, brokers: [\"127.0.0.1:1\"]}}\n" \
+	"routes: [{name: one, to: {sink: k, topic: t" target "}}]\n" rest
+
+static void
+claim_check(void **state)
+{
+	struct hb_config *cfg = cfg_load_good(
+	    KAFKA_SITE(", oversize: claim-check", "claims: {directory: /c}\n"));
+	struct hb_explain x = explain_large(cfg);
+	char *text = text_of(&x, false);
+	json_t *json = hb_explain_json(&x), *message, *claim;
+	char wanted[256];
+
+	(void)state;
+	assert_fits(text);
+	assert_says(text, "Message 1 of 1\n  claim check   ");
+	assert_says(text, "goes without its result, and the body (977.5 KiB) "
+	    "is kept:\n");
+	snprintf(wanted, sizeof(wanted), "hookbridgectl claim get\n"
+	    "                %s\n", x.preview.parcels[0].claim);
+	assert_says(text, wanted);
+	assert_says(text, "  to            kafka sink k, topic t\n");
+	assert_says(text, "\nAnswer\n  200 ");
+	message = json_array_get(json_object_get(json, "messages"), 0);
+	claim = json_object_get(message, "claim");
+	assert_string_equal(
+	    text_at(claim, "digest"), x.preview.parcels[0].claim);
+	assert_int_equal(
+	    json_integer_value(json_object_get(claim, "bytes")),
+	    x.req.body.len);
+	assert_true(json_is_false(json_object_get(message, "dead_letter")));
+	assert_true(json_is_false(json_object_get(message, "kept")));
+	json_decref(json);
+	free(text);
+	explain_fini(&x);
+	hb_config_unref(cfg);
+}
+
+/* What is said of dead letters, by what there is for them. */
+static const struct {
+	const char *rest, *place, *answer;
+	bool kept, is_sent;
+} letter_cases[] = {
+	{ "", "  to            nowhere: dead_letter is not configured\n",
+	    "set spool.directory,", false, false },
+	{ "spool: {directory: /s}\n", "  to            the dead letters on "
+	    "disk\n  route         one\n\nAnswer\n", "once the message is on "
+	    "disk; else 503", true, false },
+	{ "spool: {directory: /s}\ndead_letter: {sink: k, topic: dead}\n",
+	    "  to            the dead letters on disk\n"
+	    "  copy to       nowhere: ",
+	    "once the message is on disk; else 503", true, false },
+};
+
+static void
+check_letter(size_t i)
+{
+	char yaml[1024];
+	struct hb_config *cfg;
+	struct hb_explain x;
+	json_t *json, *message;
+	char *text;
+
+	snprintf(yaml, sizeof(yaml), KAFKA_SITE("", "%s"),
+	    letter_cases[i].rest);
+	cfg = cfg_load_good(yaml);
+	x = explain_large(cfg);
+	text = text_of(&x, false);
+	json = hb_explain_json(&x);
+	assert_fits(text);
+	assert_says(text, "  dead letter   too-large: ");
+	assert_says(text, letter_cases[i].place);
+	assert_says(text, letter_cases[i].answer);
+	message = json_array_get(json_object_get(json, "messages"), 0);
+	assert_int_equal(json_is_true(json_object_get(message, "kept")),
+	    letter_cases[i].kept);
+	assert_int_equal(json_is_object(json_object_get(message, "to")),
+	    letter_cases[i].is_sent);
+	assert_true(json_is_string(json_object_get(message, "nowhere")));
+	assert_true(json_is_null(json_object_get(message, "claim")));
+	json_decref(json);
+	free(text);
+	explain_fini(&x);
+	hb_config_unref(cfg);
+}
+
+static void
+dead_letters_on_disk(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(letter_cases); i++)
+		check_letter(i);
+}
+
+/* With a copy: that is a message like others. */
+static void
+dead_letter_copied(void **state)
+{
+	struct hb_config *cfg = cfg_load_good(BASE "dead_letter: {sink: f}\n"
+	    "spool: {directory: /s}\n");
+	struct hb_explain x = explain(cfg, "[]");
+	char *text = text_of(&x, false);
+	json_t *json = hb_explain_json(&x), *message;
+
+	(void)state;
+	assert_says(text, "  to            the dead letters on disk\n"
+	    "  copy to       file sink f\n  key           ");
+	assert_says(text, "once the message is on disk; else 503");
+	message = json_array_get(json_object_get(json, "messages"), 0);
+	assert_true(json_is_true(json_object_get(message, "kept")));
+	assert_string_equal(text_at(json_object_get(message, "to"), "sink"),
+	    "f");
+	assert_string_equal(text_at(message, "value"), "[]");
+	json_decref(json);
+	free(text);
+	explain_fini(&x);
+	hb_config_unref(cfg);
+}
+
+/* When the answer comes, where there is a disk. */
+static void
+answers_with_a_disk(void **state)
+{
+	static const struct {
+		const char *settings, *answer;
+	} cases[] = {
+		{ "", "once the message is confirmed; what is not after 3.0 s "
+		    "is\n                spooled, and the answer is at least "
+		    "202\n" },
+		{ "delivery: {ack: spooled}\n", "\"outcome\":\"spooled\"}\n"
+		    "                once the message is on disk; else 503," },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		char yaml[1024];
+		struct hb_config *cfg;
+		struct hb_explain x;
+		char *text;
+
+		snprintf(yaml, sizeof(yaml), BASE "spool: {directory: /s}\n%s",
+		    cases[i].settings);
+		cfg = cfg_load_good(yaml);
+		x = explain(cfg, BODY);
+		text = text_of(&x, false);
+		assert_says(text, cases[i].answer);
+		free(text);
+		explain_fini(&x);
+		hb_config_unref(cfg);
+	}
+}
+
 int
 main(void)
 {
@@ -470,6 +637,10 @@ main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(whole_json),
 		cmocka_unit_test(binary_body),
+		cmocka_unit_test(claim_check),
+		cmocka_unit_test(dead_letters_on_disk),
+		cmocka_unit_test(dead_letter_copied),
+		cmocka_unit_test(answers_with_a_disk),
 	};
 
 	return cmocka_run_group_tests(tests, cfg_setup, cfg_teardown);
