@@ -24,9 +24,12 @@ STAGES = (
     ("src/event/", "event"),
     ("src/route/", "route"),
     ("src/render/", "render"),
-    ("src/deliver/dedup", "dedup"),
+    ("src/deliver/dedup src/deliver/seen src/deliver/journal", "dedup"),
     ("src/deliver/", "deliver"),
     ("src/sink/", "sink"),
+    ("src/store/ src/spool/", "spool"),
+    ("src/replay/", "replay"),
+    ("src/admin/", "admin"),
     ("src/base/log.c", "log"),
     ("src/base/loop.c src/base/deadline.c", "loop"),
 )

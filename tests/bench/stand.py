@@ -38,12 +38,13 @@ def load(port, secret, path, size, connections, requests, rate=0, seconds=60,
     return result
 
 
-def warm_up(server, secret, path, connections=64, requests=2000):
+def warm_up(server, secret, path, connections=64, requests=2000,
+            codes=("200",)):
     """Connections, caches, metadata; until every sink takes everything."""
     def takes_all():
         try:
             return load(server.port, secret, path, 2 * KIB, connections,
-                        requests)
+                        requests, codes=codes)
         except RuntimeError:
             return False
     wait_until(takes_all, 60, f"{server.name}{path}")

@@ -4,10 +4,14 @@
 import base64
 import copy
 import datetime
+import http.client
 import json
 import os
 import re
 import secrets as random_secrets
+import shutil
+import socket
+import tempfile
 
 import svix.webhooks
 
@@ -22,6 +26,8 @@ _COMPLAINTS = re.compile(
 
 # Sanitizers make the daemon slow; what they look for needs no masses.
 SANITIZED = os.environ.get("HB_BUILD", "plain") != "plain"
+# Set by tests/run --long: as often as it takes to trust the result.
+LONG = bool(os.environ.get("HB_LONG"))
 
 _FIELD = re.compile(r' ([a-z0-9_.]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 _WORDS = re.compile(r"(?:<\d>|\S+ )(error|warning|info|debug) ([a-z0-9_.]+)")
@@ -51,8 +57,9 @@ def sign(secret, body, webhook_id=None, timestamp=None, prefix="svix"):
 
 class Hookbridge(Process):
     """config is a dict as in hookbridge.yaml(5). The rig adds what is missing:
-    a listener on a free port, and a secret of its own for an endpoint in svix
-    mode that has none. files: {name: text} beside the configuration, 0600."""
+    a listener on a free port, a secret of its own for an endpoint in svix mode
+    that has none, an admin socket, and a directory for a spool that has none.
+    files: {name: text} beside the configuration, 0600."""
 
     def __init__(self, directory, config, files=None, program=None, env=None):
         super().__init__("hookbridged", str(directory))
@@ -61,6 +68,9 @@ class Hookbridge(Process):
         self.config_path = os.path.join(self.directory, "hookbridge.yaml")
         self.secrets = {}
         self.port = None
+        # A socket's path must be short.
+        self.run_directory = tempfile.mkdtemp(prefix="hb-")
+        self.admin_path = os.path.join(self.run_directory, "admin.sock")
         self.expected_exit = 0
         self._log_from = 0
         for name, text in (files or {}).items():
@@ -88,6 +98,9 @@ class Hookbridge(Process):
         for name, endpoint in config.get("endpoints", {}).items():
             if endpoint.get("mode") == "svix":
                 self._give_secret(name, endpoint)
+        if "spool" in config:
+            config["spool"].setdefault("directory", self.spool_path())
+        config.setdefault("admin", {"address": f"unix:{self.admin_path}"})
         # Known, so that the rig can tell when all of them are connected.
         config.setdefault("workers", 2)
         # Shadow memory for the default's 4 million takes long to make.
@@ -97,6 +110,9 @@ class Hookbridge(Process):
         # JSON is YAML, too.
         self.write_file("hookbridge.yaml",
                         json.dumps(config, indent=2, ensure_ascii=False))
+
+    def spool_path(self, *parts):
+        return os.path.join(self.directory, "spool", *parts)
 
     def _give_secret(self, name, endpoint):
         if "secrets" in endpoint:
@@ -140,6 +156,7 @@ class Hookbridge(Process):
         """The end of every test: stopped, with exit code 0, without a report of
         a sanitizer."""
         code = self.stop(60)
+        shutil.rmtree(self.run_directory, ignore_errors=True)
         self.assert_no_complaints()
         if self.expected_exit is not None:
             assert code == self.expected_exit, (
@@ -170,6 +187,34 @@ class Hookbridge(Process):
                    **(headers or {})}
         path = self.config["endpoints"][endpoint]["path"]
         return self.post(path, body, headers, timeout)
+
+    # --- as its operator ------------------------------------------------------
+
+    def admin(self, method, target, body=None, timeout=30):
+        """(the code, the JSON or else the text) of a request to the admin
+        socket."""
+        connection = _UnixConnection(self.admin_path, timeout)
+        try:
+            connection.request(
+                method, target, None if body is None else json.dumps(body),
+                {} if body is None else {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            data = answer.read()
+            if "json" in answer.headers.get("Content-Type", ""):
+                return answer.status, json.loads(data)
+            return answer.status, data.decode()
+        finally:
+            connection.close()
+
+    def status(self):
+        code, status = self.admin("GET", "/api/v1/status")
+        assert code == 200, status
+        return status
+
+    def wait_drained(self, timeout=60):
+        """Until nothing is kept for a destination any more."""
+        wait_until(lambda: self.status()["spool"]["records"] == 0, timeout,
+                   "an empty spool")
 
     # --- what it says ---------------------------------------------------------
 
@@ -219,20 +264,38 @@ class Hookbridge(Process):
                 for topic in as_list(t.get("topics", t["topic"]))}
 
     def metrics(self):
-        """{'name{labels}': number}, as printed at the last exit."""
+        """{'name{labels}': number}: now, or as printed at the last exit."""
+        if self.is_running():
+            text = self.admin("GET", "/metrics")[1]
+        else:
+            text = self.log()[self._log_from:]
         return {m[1]: float(m[2]) for m in re.finditer(
-            r"^hookbridge_([a-z0-9_]+(?:\{.*\})?) (\S+)$",
-            self.log()[self._log_from:], re.M)}
+            r"^hookbridge_([a-z0-9_]+(?:\{.*\})?) (\S+)$", text, re.M)}
 
     def metric(self, name, **labels):
         """The sum of all series of a family that have these labels."""
-        total = 0
-        for series, value in self.metrics().items():
-            family, _, rest = series.partition("{")
-            found = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-            if family == name and labels.items() <= found.items():
-                total += value
-        return total
+        return sum_of(self.metrics(), name, **labels)
+
+
+def sum_of(metrics, name, **labels):
+    total = 0
+    for series, value in metrics.items():
+        family, _, rest = series.partition("{")
+        found = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        if family == name and labels.items() <= found.items():
+            total += value
+    return total
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 def as_list(value):

@@ -6,7 +6,9 @@ import subprocess
 import time
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType,
+                                   ConfigEntry, ConfigResource, NewPartitions,
+                                   NewTopic)
 
 from process import Process, free_port
 
@@ -28,6 +30,16 @@ class KafkaCluster(Process):
         admin = self._admin()  # results come only while it lives
         admin.create_topics([topic])[name].result(20)
         return name
+
+    def alter_topic(self, name, **config):
+        entries = [ConfigEntry(
+            k.replace("_", "."), str(v),
+            incremental_operation=AlterConfigOpType.SET)
+            for k, v in config.items()]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name,
+                                  incremental_configs=entries)
+        admin = self._admin()
+        admin.incremental_alter_configs([resource])[resource].result(20)
 
     def grow_topic(self, name, partitions):
         admin = self._admin()
@@ -51,6 +63,14 @@ class KafkaCluster(Process):
     def messages(self, topic, count=0, timeout=30):
         """All messages of a topic, in the order of each partition. With count,
         waits until there are that many."""
+        found = []
+        for message in self.stream(topic, lambda: len(found) >= count,
+                                   timeout):
+            found.append(message)
+        return found
+
+    def stream(self, topic, is_enough=lambda: True, timeout=30):
+        """The same one by one, until all is read and it is enough."""
         deadline = time.monotonic() + timeout
         consumer = self._consumer()
         try:
@@ -59,27 +79,27 @@ class KafkaCluster(Process):
                 raise RuntimeError(f"topic {topic}: {metadata.error}")
             consumer.assign([TopicPartition(topic, p, 0)
                              for p in metadata.partitions])
-            return self._read(consumer, set(metadata.partitions), count,
-                              deadline, topic)
+            yield from self._read(consumer, set(metadata.partitions),
+                                  is_enough, deadline, topic)
         finally:
             consumer.close()
 
-    def _read(self, consumer, partitions, count, deadline, topic):
-        found, at_end = [], set()
-        while at_end != partitions or len(found) < count:
+    def _read(self, consumer, partitions, is_enough, deadline, topic):
+        count, at_end = 0, set()
+        while at_end != partitions or not is_enough():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"topic {topic}: {len(found)} of "
-                                   f"{count or 'all'} messages")
+                raise TimeoutError(f"topic {topic}: no more than {count} "
+                                   "messages")
             for message in consumer.consume(500, timeout=0.2):
                 error = message.error()
                 if error is None:
-                    found.append(message)
+                    count += 1
                     at_end.discard(message.partition())
+                    yield message
                 elif error.code() == KafkaError._PARTITION_EOF:
                     at_end.add(message.partition())
                 elif not error.retriable():
                     raise RuntimeError(f"topic {topic}: {error}")
-        return found
 
 
 class KafkaBroker(KafkaCluster):

@@ -37,6 +37,7 @@ class Load:
                 "POST", path, body,
                 {"Content-Type": "application/json", **headers})))
         self.count = count
+        self.slowest = 0  # of the answers, in seconds
         self._failures = []
         self._stopping = False
         self._threads = [threading.Thread(target=self._run_sender)
@@ -104,8 +105,10 @@ class Load:
         try:
             if connection is None:
                 connection = Connection(self.port, timeout=30)
+            begun = time.monotonic()
             connection.send(request)
             answer = connection.read_answer()
+            self.slowest = max(self.slowest, time.monotonic() - begun)
         except OSError:
             if connection is not None:
                 connection.close()

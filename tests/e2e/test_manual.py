@@ -164,11 +164,12 @@ def test_log_events():
     """Words of the calls, and words of the same kind that get there by a
     variable."""
     called = re.findall(r'\bhb_log(?:_limited)?\([^;]*?"([a-z]+\.[a-z]+)"',
-                        source("*.c", "[!c]*/*.c", "cfg/*.c"))
+                        source("*.c", "[!c]*/*.c", "c[!t]*/*.c"))
     assert len(called) > 15
     kinds = "|".join({word.split(".")[0] for word in called} | {"request"})
-    words = set(re.findall(rf'"((?:{kinds})\.[a-z]+)"',
+    words = set(re.findall(rf'"((?:{kinds})\.[a-z]{{2,}})"',
                            source("*.c", "[!c]*/*.c")))
+    words.discard("admin.operators")  # a key that a record names
     assert {w for w in items(PAGE_8, "LOG") if "." in w} == words | set(called)
 
 
@@ -200,12 +201,16 @@ def test_reasons_of_failed_verification():
 
 
 def test_reasons_of_dead_letters():
-    """Given with a failure, by routing, or by what has no better one."""
-    code = source("[nridsv]*/*.c")
+    """Given with a failure, by routing, by the replay, because a body cannot be
+    kept, or by what has no better one."""
+    code = source("[nridv]*/*.c", "sink/*.c", "store/*.c")
     reasons = {*re.findall(r'HB_E_DEAD,\s*"([a-z-]+)"', code),
-               *re.findall(r'\breason = "([a-z-]+)"', code),
-               *re.findall(r'"(name-[a-z-]+)"', code), "refused"}
-    assert len(reasons) > 14
+               *re.findall(r'plan->reason = "([a-z-]+)"', code),
+               *re.findall(r'"(name-[a-z-]+)"', code),
+               *re.findall(r'\? "([a-z]+)" : NULL', source("replay/*.c")),
+               *re.findall(r'"(claims-[a-z]+|[a-z]+-share)"',
+                           source("claim/*.c")), "refused"}
+    assert len(reasons) > 18
     assert items(PAGE_8, "Dead letters") == reasons
 
 
@@ -213,12 +218,18 @@ def test_reasons_of_503():
     code = source("intake/exchange.c", "deliver/*.c", "http/*.c")
     reasons = {*re.findall(r'answer_later\(\w+, "([a-z-]+)"\)', code),
                *re.findall(r'HB_UNSETTLED, "([a-z-]+)"', code),
+               *re.findall(r'HB_E_RETRY, "([a-z-]+)"', code),
+               *re.findall(r'\? "([a-z-]+)" : NULL;', code),
                *re.findall(r'\? NULL : "([a-z-]+)";', code),
                *re.findall(r'\breturn "([a-z-]+)";', code),
                *re.findall(r'conn_evict\([^;]*"([a-z-]+)"\)', code),
-               *re.findall(r'\b503, "([a-z-]+)"', code)}
-    reasons -= {"confirmed", "dead-lettered", "unsettled"}
-    assert len(reasons) > 7
+               *re.findall(r'\b503, "([a-z-]+)"', code),
+               *re.findall(r'"([a-z]+-(?:full|broken))"',
+                           source("store/room.c")),
+               *re.findall(r'HB_E_RESOURCE,\s*"([a-z-]+-share)"',
+                           source("store/accounts.c"))}
+    reasons -= {"confirmed", "spooled", "dead-lettered", "unsettled"}
+    assert len(reasons) > 12
     assert {w for w in items(PAGE_8, "LOG") if "." not in w} == reasons
 
 

@@ -22,13 +22,14 @@ TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 # on a lower floor; folders of one floor do not know each other.
 FLOORS = [
     ["base"],
-    ["cfg", "net"],
+    ["cfg", "net", "spool"],
     ["http", "event"],
     ["verify", "normalize", "route"],
     ["render"],
-    ["sink"],
-    ["deliver"],
-    ["intake"],
+    ["sink", "store", "claim"],
+    ["deliver", "replay"],
+    ["intake", "redeliver"],
+    ["admin"],
     ["daemon", "ctl"],
     ["main.c"],
 ]
@@ -39,7 +40,7 @@ LIBRARIES = {
     "event2/": ["src/base/loop.c", "src/net/", "src/http/server.c",
                 "src/sink/kafka_", "src/daemon/"],
     "hiredis/": ["src/sink/redis"],
-    "jansson.h": ["src/ctl/"],
+    "jansson.h": ["src/admin/", "src/ctl/"],
     "librdkafka/": ["src/sink/kafka", "src/daemon/versions.c"],
     "openssl/": ["src/base/crypto.c", "src/daemon/versions.c"],
     "yaml.h": ["src/cfg/yaml.c"],
