@@ -148,14 +148,14 @@ hb_parcel_note_copy_reported(const struct hb_parcel *parcel)
 
 /* --- events --------------------------------------------------------------- */
 
-/* "main:reducto.invoices,streams:reducto:production", cut to the buffer. */
+/* "main:reducto.invoices,streams:reducto:production", as many as fit whole. */
 static void
 list_destinations(const struct hb_tracker *tracker, char *out, size_t size)
 {
 	size_t len = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < tracker->parcel_count && len < size; i++) {
+	for (size_t i = 0; i < tracker->parcel_count; i++) {
 		const struct hb_dest_conf *dest =
 		    tracker->parcels[i].delivery.msg.dest;
 		int n;
@@ -166,7 +166,11 @@ list_destinations(const struct hb_tracker *tracker, char *out, size_t size)
 		n = snprintf(out + len, size - len, "%s%s%s%s",
 		    len > 0 ? "," : "", dest->sink->name,
 		    dest->name[0] != '\0' ? ":" : "", dest->name);
-		len += n > 0 ? (size_t)n : 0;
+		if ((size_t)n >= size - len) {
+			out[len] = '\0';
+			return;
+		}
+		len += (size_t)n;
 	}
 }
 

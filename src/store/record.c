@@ -328,11 +328,14 @@ take_fields(struct hb_record *rec, enum hb_record_kind kind, size_t head_len,
 		if (!next_field(&rest, &tag, &content))
 			return hb_fail(err, HB_E_IO,
 			    "a field of a record is longer than its head");
+		/* Most fields are headers. */
+		if (tag == TAG_HEADER && is_sent(kind)) {
+			if (!take_header(rec, content, err))
+				return false;
+			continue;
+		}
 		field = find_field(kind, tag);
 		if (field != NULL && !set_field(rec, field, content, err))
-			return false;
-		if (tag == TAG_HEADER && is_sent(kind) &&
-		    !take_header(rec, content, err))
 			return false;
 	}
 	return true;

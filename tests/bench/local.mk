@@ -13,7 +13,8 @@ tests_bench_kafka_delay_SOURCES = %D%/kafka_delay.c
 tests_bench_kafka_delay_LDADD = $(HB_LIBS)
 EXTRA_DIST += %D%/run %D%/measure.py %D%/instructions %D%/instructions.py \
 	%D%/callgrind.py %D%/stand.py %D%/setup.sh %D%/ceilings \
-	%D%/README.md %D%/run-kafka-batching %D%/kafka_batching.py
+	%D%/README.md %D%/run-kafka-batching %D%/kafka_batching.py \
+	%D%/run-backlog %D%/backlog.py %D%/run-outage %D%/outage.py
 # The spool alone: make tests/bench/spool.
 EXTRA_PROGRAMS += tests/bench/spool
 tests_bench_spool_SOURCES = %D%/spool.c

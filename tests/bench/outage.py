@@ -71,7 +71,7 @@ def endure(options, directory):
         spool={"max_size": "20GiB"}, memory="256MiB"),
         files={"secret": secret + "\n"})
     try:
-        return measure(options, broker, daemon.start().wait_up(), secret)
+        return measure(options, broker, daemon.start(), secret)
     finally:
         for process in (daemon, broker):
             process.stop(60)
@@ -81,6 +81,7 @@ def endure(options, directory):
 def measure(options, broker, daemon, secret):
     seconds = BEFORE_S + options.seconds + AFTER_S
     warm_up(daemon, secret, "/all", codes=("200", "202"))
+    daemon.wait_drained()
     warm_count = sum(ids_at(broker, "t").values())
     watch = Watch(daemon)
     watch.start()
