@@ -11,8 +11,9 @@
  * while the public side is full. Whoever cannot connect to the socket cannot
  * ask; whoever can, may read; access.c says who may do the rest.
  *
- * Requests of web pages are refused: a browser says Origin, and none can reach
- * a Unix socket unless somebody puts it behind a port. */
+ * Requests of web pages are refused, for somebody may have put the socket
+ * behind a port (ssh -L): a browser says Origin, or that it believes to ask a
+ * host of the page's domain. */
 #include "hookbridge/admin.h"
 
 #include <stdlib.h>
@@ -70,13 +71,40 @@ call_free(struct hb_call *call)
 	hb_arena_free(call->arena);
 }
 
+/* Whether it is a name that its owner may let mean this machine (DNS
+ * rebinding): not one without a dot, nor an address. */
 static bool
-is_from_a_page(struct hb_call *call)
+is_of_a_domain(struct hb_span host)
 {
-	struct hb_span origin = hb_http_header(
-	    &call->req->head, HB_SPAN("origin"), NULL);
+	const char *colon = memchr(host.ptr, ':', host.len);
+	bool has_dot = false, has_letter = false;
 
-	return hb_span_is_set(origin);
+	if (host.len > 0 && host.ptr[0] == '[')
+		return false;
+	if (colon != NULL)
+		host.len = (size_t)(colon - host.ptr);
+	for (size_t i = 0; i < host.len; i++) {
+		has_dot |= host.ptr[i] == '.';
+		has_letter |= host.ptr[i] != '.' &&
+		    (host.ptr[i] < '0' || host.ptr[i] > '9');
+	}
+	return has_dot && has_letter;
+}
+
+/* False: refused. */
+static bool
+is_of_a_tool(struct hb_call *call)
+{
+	const struct hb_http_head *head = &call->req->head;
+	struct hb_span host = hb_http_header(head, HB_SPAN("host"), NULL);
+
+	if (hb_span_is_set(hb_http_header(head, HB_SPAN("origin"), NULL)))
+		return hb_admin_refuse(call, 403, "requests with an Origin, "
+		    "which come from web pages, are not served");
+	return !hb_span_is_set(host) || !is_of_a_domain(host) ||
+	    hb_admin_refuse(call, 403, "requests for the host of a domain, "
+		"which a web page may have made, are not served: say "
+		"localhost");
 }
 
 /* Whether what the head announces is what the resource takes. */
@@ -105,12 +133,8 @@ on_head(void *arg, struct hb_http_request *req)
 {
 	struct hb_call *call = call_new(arg, req);
 
-	if (is_from_a_page(call)) {
-		hb_admin_refuse(call, 403, "requests with an Origin, which "
-		    "come from web pages, are not served");
-		return;
-	}
-	if (hb_admin_find(call) && hb_admin_may(call) && may_come(call))
+	if (is_of_a_tool(call) && hb_admin_find(call) && hb_admin_may(call) &&
+	    may_come(call))
 		hb_http_accept_optional_body(req, BODY_MAX);
 }
 

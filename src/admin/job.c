@@ -3,6 +3,7 @@
  *
  * The request waits for the job; whoever asked may be gone when it ends. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "hookbridge/mem.h"
 #include "hookbridge/redeliver.h"
@@ -16,13 +17,24 @@ struct one {
 static const struct hb_call_work work = { .free = free };
 
 static void
+refuse(struct hb_call *call, const struct hb_redeliver_job *job)
+{
+	const char *reason = job->err.reason;
+
+	if (reason != NULL && strcmp(reason, "not-found") == 0)
+		hb_admin_refuse_record(call, job->kind, job->seq);
+	else
+		hb_admin_refuse_error(call, &job->err);
+}
+
+static void
 on_job_done(struct hb_redeliver_job *job)
 {
 	struct hb_call *call = hb_container_of(job, struct one, job)->call;
 
 	hb_admin_exit(call->admin);
 	if (!job->ok)
-		hb_admin_refuse_error(call, &job->err);
+		refuse(call, job);
 	else if (job->what == HB_REDELIVER_DROP)
 		hb_admin_say(call, 200, json_pack("{s:b}", "dropped", 1));
 	else

@@ -180,6 +180,9 @@ json_t *hb_admin_delivery(const struct hb_record *rec, bool is_held);
 /* The path's record, for hb_record_fini(). */
 bool hb_admin_get_record(struct hb_call *call, enum hb_shelf_kind kind,
     struct hb_record *rec) HB_MUST_CHECK;
+/* There is none with this number, or it is settled. */
+void hb_admin_refuse_record(struct hb_call *call, enum hb_shelf_kind kind,
+    uint64_t seq);
 /* Without a store there is nothing to ask for. */
 bool hb_admin_has_store(struct hb_call *call) HB_MUST_CHECK;
 

@@ -18,6 +18,18 @@ hb_admin_has_store(struct hb_call *call)
 		"nothing is kept on disk: spool.directory is not configured");
 }
 
+void
+hb_admin_refuse_record(struct hb_call *call, enum hb_shelf_kind kind,
+    uint64_t seq)
+{
+	struct hb_error err;
+
+	hb_fail_reason(&err, HB_E_REJECT, "not-found",
+	    "there is no %s %" PRIu64, kind == HB_SHELF_DEAD
+	    ? "dead letter" : "delivery", seq);
+	hb_admin_refuse_error(call, &err);
+}
+
 bool
 hb_admin_get_record(struct hb_call *call, enum hb_shelf_kind kind,
     struct hb_record *rec)
@@ -30,10 +42,9 @@ hb_admin_get_record(struct hb_call *call, enum hb_shelf_kind kind,
 	if (hb_store_get(call->admin->env.store, kind, seq, rec, &err))
 		return true;
 	if (err.code == HB_E_REJECT)
-		hb_fail_reason(&err, HB_E_REJECT, "not-found",
-		    "there is no %s %" PRIu64, kind == HB_SHELF_DEAD
-		    ? "dead letter" : "delivery", seq);
-	hb_admin_refuse_error(call, &err);
+		hb_admin_refuse_record(call, kind, seq);
+	else
+		hb_admin_refuse_error(call, &err);
 	return false;
 }
 

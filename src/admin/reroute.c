@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* reroute.c - moves what waits for one sink to another, some at a time
  *
- * One request moves a limited number, AT_ONCE of them under way together, and
- * is answered when the last has ended; its sender repeats it. The walk goes on
- * while moves are under way: what is moved is on another sink's shelf. */
+ * One request tries a limited number, AT_ONCE of them under way together, and
+ * is answered when the last has ended; its sender repeats it behind the last
+ * one that was tried, so that those which cannot be moved hide no others. The
+ * walk goes on while moves are under way: what is moved is on another sink's
+ * shelf. */
 #include <stdlib.h>
 
 #include "hookbridge/mem.h"
@@ -13,6 +15,7 @@
 #define LIMIT_USUAL 500
 #define LIMIT_MAX 1000
 #define AT_ONCE 64
+#define NUMBER_MAX ((uint64_t)INT64_MAX - 1)
 
 struct reroute;
 
@@ -28,8 +31,10 @@ struct reroute {
 	const char *to;
 	struct hb_walk *walk;
 	uint64_t limit, begun, moved, refused;
+	uint64_t last; /* the number of the last one begun */
 	unsigned under_way;
-	bool ended; /* the walk: no more for now */
+	bool ended;   /* the walk: no more for now */
+	bool is_last; /* there are no more */
 	char why[256]; /* of the first that was refused */
 	struct move moves[AT_ONCE];
 };
@@ -71,6 +76,8 @@ answer(struct reroute *r)
 	    "refused", (json_int_t)r->refused, "left",
 	    (json_int_t)count_left(r));
 
+	json_object_set_new(doc, "next", r->is_last || r->last == 0
+		? json_null() : json_integer((json_int_t)r->last));
 	hb_admin_set(doc, "why",
 	    hb_span_of(r->why[0] != '\0' ? r->why : NULL));
 	hb_admin_say(r->call, 200, doc);
@@ -118,6 +125,7 @@ begin_move(struct reroute *r, uint64_t seq)
 		    .to_sink = r->to,
 		    .home = r->call->admin->env.loop,
 		    .done = on_move_done } };
+	r->last = seq;
 	r->begun++;
 	r->under_way++;
 	hb_admin_enter(r->call->admin);
@@ -139,6 +147,7 @@ begin_next(struct reroute *r)
 		note_refusal(r, &err);
 		break;
 	case HB_SPOOL_END:
+		r->is_last = true;
 		break;
 	}
 	r->ended = true;
@@ -168,12 +177,14 @@ is_sink(const struct hb_config *cfg, const char *name)
 
 static bool
 read_body(struct hb_call *call, const char **from, const char **to,
-    uint64_t *limit)
+    uint64_t *limit, uint64_t *after)
 {
 	*limit = LIMIT_USUAL;
+	*after = 0;
 	if (!hb_admin_member_text(call, "sink", from) ||
 	    !hb_admin_member_text(call, "to", to) ||
-	    !hb_admin_member_number(call, "limit", 1, LIMIT_MAX, limit))
+	    !hb_admin_member_number(call, "limit", 1, LIMIT_MAX, limit) ||
+	    !hb_admin_member_number(call, "after", 0, NUMBER_MAX, after))
 		return false;
 	if (!is_sink(call->admin->env.cfg, *to))
 		return hb_admin_refuse(call, 400,
@@ -188,9 +199,10 @@ hb_admin_reroute(struct hb_call *call)
 	struct hb_walk_filter filter = { .kind = HB_SHELF_DELIVERIES };
 	const char *from, *to;
 	struct reroute *r;
-	uint64_t limit;
+	uint64_t limit, after;
 
-	if (!hb_admin_has_store(call) || !read_body(call, &from, &to, &limit))
+	if (!hb_admin_has_store(call) ||
+	    !read_body(call, &from, &to, &limit, &after))
 		return;
 	r = hb_xcalloc(1, sizeof(*r));
 	r->call = call;
@@ -199,6 +211,7 @@ hb_admin_reroute(struct hb_call *call)
 	r->limit = limit;
 	r->walk = hb_walk_new(
 	    call->admin->env.store, &filter, NULL, NULL, NULL);
+	hb_walk_seek(r->walk, after + 1);
 	call->doing = &work;
 	call->work = r;
 	go_on(r);

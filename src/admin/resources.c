@@ -21,7 +21,8 @@ static const struct hb_resource resources[] = {
 	{ "GET", "/api/v1/spool/*", true, .run = hb_admin_spool_show },
 	{ "POST", "/api/v1/spool/*/drop", true, .run = hb_admin_spool_drop },
 	{ "POST", "/api/v1/spool/reroute", true,
-	    .members = { "sink", "to", "limit" }, .run = hb_admin_reroute },
+	    .members = { "sink", "to", "limit", "after" },
+	    .run = hb_admin_reroute },
 	{ "GET", "/api/v1/dead", .params = {
 		[HB_DEAD_ENDPOINT] = "endpoint", [HB_DEAD_REASON] = "reason",
 		[HB_DEAD_BEFORE] = "before_ms", [HB_DEAD_AFTER] = "after",

@@ -388,6 +388,9 @@ hb_client_stream(struct hb_client *client, const char *path,
 	code = perform(client, path);
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE,
 	    &refusal->code);
+	/* A daemon that stops does not end its streams. */
+	if (code == CURLE_PARTIAL_FILE && hb_client_is_yes(refusal))
+		code = CURLE_OK;
 	if (code != CURLE_OK && !stream.enough) {
 		status = fail_transfer(client, code);
 	} else if (!hb_client_is_yes(refusal)) {

@@ -170,7 +170,10 @@ print_list(const struct hb_ctl *ctl, const struct hb_dead_filter *filter)
 	list.table = hb_table_new(columns);
 	status = hb_dead_walk(client, filter, print_page, &list);
 	if (status == EX_OK && list.count == 0 && !ctl->json)
-		puts("There are no dead letters of that kind.");
+		puts(filter->reason != NULL || filter->endpoint != NULL ||
+			    filter->has_before
+			? "There are no dead letters of that kind."
+			: "There are no dead letters.");
 	hb_table_free(list.table);
 	hb_client_close(client);
 	return hb_ctl_finish(status);

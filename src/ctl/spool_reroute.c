@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spool_reroute.c - "spool reroute": what waits for one sink goes to another
  *
- * The daemon moves some of them for each request; this repeats it until none
- * is left, or none of them could be moved any more. */
+ * The daemon tries some of them for each request; this repeats it behind the
+ * last one of those, until all have been tried. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "batch.h"
 #include "client.h"
@@ -28,7 +29,7 @@ struct move {
 	const char *from, *to;
 	bool yes;
 	uint64_t records, bytes; /* that wait at the beginning */
-	uint64_t left;
+	uint64_t left, after;
 	char *why; /* of the first that was refused, escaped; or NULL */
 	struct hb_batch batch;
 };
@@ -79,21 +80,27 @@ static bool
 move_some(struct move *move, int *status)
 {
 	struct hb_span why;
-	uint64_t moved;
+	uint64_t next;
 	json_t *doc = hb_client_post(move->client, "/api/v1/spool/reroute",
-	    json_pack("{s:s, s:s, s:i}", "sink", move->from, "to", move->to,
-		"limit", AT_ONCE), status);
+	    json_pack("{s:o, s:o, s:i, s:I}", "sink",
+		hb_json_doc_text(hb_span_of(move->from)), "to",
+		hb_json_doc_text(hb_span_of(move->to)), "limit", AT_ONCE,
+		"after", (json_int_t)move->after), status);
+	bool goes_on;
 
 	if (doc == NULL)
 		return false;
-	moved = hb_json_doc_count(doc, "moved");
+	next = hb_json_doc_count(doc, "next");
+	goes_on = next > move->after;
+	move->after = next;
 	move->left = hb_json_doc_count(doc, "left");
-	move->batch.done += moved;
+	move->batch.done += hb_json_doc_count(doc, "moved");
+	move->batch.failed += hb_json_doc_count(doc, "refused");
 	why = hb_json_doc_string(doc, "why");
 	if (hb_span_is_set(why) && move->why == NULL)
 		move->why = hb_ctl_escape(why);
 	json_decref(doc);
-	return moved > 0 && move->left > 0;
+	return goes_on && move->left > 0;
 }
 
 static int
@@ -178,5 +185,7 @@ hb_ctl_spool_reroute(struct hb_ctl *ctl, int argc, char **argv)
 	if (argc - optind != 1 || move.to == NULL)
 		return hb_ctl_usage(ctl, "name a sink, and with --to another");
 	move.from = argv[optind];
+	if (strcmp(move.from, move.to) == 0)
+		return hb_ctl_usage(ctl, "--to: expected another sink");
 	return run(&move);
 }

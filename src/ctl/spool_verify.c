@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -12,8 +13,11 @@
 
 const char hb_ctl_spool_verify_help[] =
     "Reads every record on disk and changes nothing. The daemon may run\n"
-    "meanwhile. DIR is a directory of segments; default: those of the\n"
-    "configuration, for deliveries and for dead letters.\n";
+    "meanwhile. DIR is a spool.directory, or one of the directories in it;\n"
+    "default: as the configuration says.\n";
+
+/* The directories in a spool.directory. */
+static const char *const parts[] = { "deliveries", "dead" };
 
 /* One directory and what is found there. */
 struct check {
@@ -88,15 +92,29 @@ put_text(const struct check *check)
 
 /* --- one directory -------------------------------------------------------- */
 
+static bool
+is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The error names the directory, or a file in it. */
 static int
 refuse(const struct check *check, const struct hb_error *err)
 {
 	int error = access(check->directory, R_OK | X_OK) == 0 ? 0 : errno;
+	char *said = hb_ctl_escape(hb_span_of(err->text));
+	int status = EX_IOERR;
 
-	return hb_ctl_fail(error == ENOENT || error == ENOTDIR ? EX_NOINPUT
-		: error == EACCES                              ? EX_NOPERM
-							       : EX_IOERR,
-	    "%s: %s", check->shown, err->text);
+	if (error == EACCES && is_directory(check->directory))
+		status = EX_NOPERM;
+	else if (error != 0)
+		status = EX_NOINPUT;
+	hb_ctl_fail(status, "%s", said);
+	free(said);
+	return status;
 }
 
 static int
@@ -108,7 +126,7 @@ verify(struct check *check)
 	/* It may take long; where the heading is not seen, this is. */
 	if (isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO))
 		fprintf(stderr, "reading %s ...\n", check->shown);
-	if (!check->ctl->json)
+	if (!check->ctl->json && is_directory(check->directory))
 		printf("%s\n", check->shown);
 	fflush(stdout);
 	ok = hb_spool_verify(check->directory, &check->found, on_sentence,
@@ -133,13 +151,53 @@ verify_directory(const struct hb_ctl *ctl, const char *directory)
 	return status;
 }
 
-/* --- the command ---------------------------------------------------------- */
+/* --- a spool -------------------------------------------------------------- */
+
+static char *
+path_of(const char *spool, const char *part)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", spool, part) < 0)
+		hb_bug("no memory for a path");
+	return path;
+}
 
 /* The worse of both. */
 static int
+verify_spool(const struct hb_ctl *ctl, const char *spool)
+{
+	int status = EX_OK;
+
+	for (size_t i = 0; i < HB_COUNT(parts); i++) {
+		char *directory = path_of(spool, parts[i]);
+		int one = verify_directory(ctl, directory);
+
+		status = one > status ? one : status;
+		free(directory);
+	}
+	return status;
+}
+
+static bool
+is_spool(const char *directory)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < HB_COUNT(parts); i++) {
+		char *path = path_of(directory, parts[i]);
+
+		is |= is_directory(path);
+		free(path);
+	}
+	return is;
+}
+
+/* --- the command ---------------------------------------------------------- */
+
+static int
 verify_configured(const struct hb_ctl *ctl)
 {
-	static const char *const parts[] = { "deliveries", "dead" };
 	int status = EX_OK;
 	struct hb_config *cfg = hb_ctl_load_places(ctl, &status);
 
@@ -148,18 +206,8 @@ verify_configured(const struct hb_ctl *ctl)
 	if (cfg->spool.directory == NULL)
 		status = hb_ctl_fail(EX_CONFIG, "nothing is kept on disk: the "
 		    "configuration has no spool.directory");
-	for (size_t i = 0; cfg->spool.directory != NULL && i < HB_COUNT(parts);
-	     i++) {
-		char *directory;
-		int one;
-
-		if (asprintf(&directory, "%s/%s", cfg->spool.directory,
-			parts[i]) < 0)
-			hb_bug("no memory for a path");
-		one = verify_directory(ctl, directory);
-		status = one > status ? one : status;
-		free(directory);
-	}
+	else
+		status = verify_spool(ctl, cfg->spool.directory);
 	hb_config_unref(cfg);
 	return status;
 }
@@ -177,7 +225,11 @@ hb_ctl_spool_verify(struct hb_ctl *ctl, int argc, char **argv)
 		return EX_USAGE;
 	if (argc - optind > 1)
 		return hb_ctl_usage(ctl, "one directory at a time");
-	status = optind < argc ? verify_directory(ctl, argv[optind])
-			       : verify_configured(ctl);
+	if (optind == argc)
+		status = verify_configured(ctl);
+	else if (is_spool(argv[optind]))
+		status = verify_spool(ctl, argv[optind]);
+	else
+		status = verify_directory(ctl, argv[optind]);
 	return hb_ctl_finish(status);
 }

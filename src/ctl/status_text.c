@@ -180,7 +180,7 @@ print_sinks(const struct page *page)
 		{ "DESTINATION", false, true },
 		{ "STATE", false, false },
 		{ "UNDER WAY", true, false },
-		{ "WAIT", true, false },
+		{ "WAITING", true, false },
 		{ "SIZE", true, false },
 		{ "OLDEST", true, false },
 		{ NULL, false, false },
@@ -252,10 +252,11 @@ print_disk(const struct page *page)
 	put_spool(table, page, "dead", "dead letters");
 	put_claims(table, page);
 	putchar('\n');
-	if (json_is_object(json_object_get(page->doc, "spool")))
+	if (json_is_object(json_object_get(page->doc, "spool")) ||
+	    json_is_object(json_object_get(page->doc, "claims")))
 		hb_table_print(table, stdout);
-	else
-		puts("Nothing is kept on disk: there is no spool.directory.");
+	if (!json_is_object(json_object_get(page->doc, "spool")))
+		puts("No event is kept on disk: there is no spool.directory.");
 	hb_table_free(table);
 }
 

@@ -179,6 +179,16 @@ cut(struct hb_span text, size_t width, bool *dotted)
 	return hb_span_make(text.ptr, (size_t)(rest.ptr - text.ptr));
 }
 
+size_t
+hb_table_write_cut(FILE *out, struct hb_span text, size_t width)
+{
+	bool dotted;
+	struct hb_span shown = cut(text, width, &dotted);
+
+	fprintf(out, "%.*s%s", HB_SPAN_ARG(shown), dotted ? DOTS : "");
+	return dotted ? width : width_of(shown);
+}
+
 /* A row on its way: blanks wait until something stands behind them. */
 struct row {
 	FILE *out;

@@ -33,6 +33,10 @@ void hb_table_printf(struct hb_table *table, const char *fmt, ...)
 /* The last cell's colour, "31": used where out may be coloured. */
 void hb_table_paint(struct hb_table *table, const char *colour);
 
+/* A text that is escaped already, in so many columns at the most, with dots at
+ * its end where it is cut; the number of columns it takes. */
+size_t hb_table_write_cut(FILE *out, struct hb_span text, size_t width);
+
 /* Writes the rows and forgets them; what the first time is the width of a
  * column stays it, and the titles are not written again. */
 void hb_table_print(struct hb_table *table, FILE *out);

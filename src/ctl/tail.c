@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tail.c - "tail": events as they settle, until it is interrupted
  *
- *   17:49:03.123  confirmed      production     12 ms  msg_2bXc...
- *       completed, job 81f0..., main:reducto.invoices
+ *   17:49:03.123  confirmed      production    msg_2bXcAQ2LOyPo3nWxJ1hGdZFRq1N
+ *       12 ms, completed, job 81f0..., main:reducto.invoices
  *
  * With --json each is one object on a line, as the daemon says it and with its
  * kind in "event". */
@@ -16,6 +16,12 @@
 #include "sse.h"
 #include "table.h"
 #include "units.h"
+
+#define TIME_COLUMNS 12
+#define OUTCOME_COLUMNS 13
+#define ENDPOINT_COLUMNS 12
+#define HEAD_COLUMNS (TIME_COLUMNS + OUTCOME_COLUMNS + ENDPOINT_COLUMNS + 3 * 2)
+#define INDENT 4
 
 const char hb_ctl_tail_help[] =
     "Shows events as they settle, until it is interrupted.\n"
@@ -42,97 +48,89 @@ colour_of(struct hb_span outcome)
 	return "33";
 }
 
-/* Text that may take so many columns, and takes at least that many. */
-static void
-put_column(struct hb_span text, int width)
+/* As much as fits into the columns; how many it takes. */
+static size_t
+put_cut(struct hb_span text, size_t width)
 {
 	char *shown = hb_ctl_escape(hb_span_is_set(text) ? text
 							 : HB_SPAN("-"));
+	size_t taken = hb_table_write_cut(stdout, hb_span_of(shown), width);
 
-	printf("  %-*.*s", width, width, shown);
 	free(shown);
+	return taken;
 }
 
+/* Text that takes so many columns. */
+static void
+put_column(struct hb_span text, size_t width)
+{
+	fputs("  ", stdout);
+	printf("%*s", (int)(width - put_cut(text, width)), "");
+}
+
+/* All but the id, which is wanted whole: it gets what is left of the line. */
 static void
 put_head(const struct tail *tail, const json_t *doc)
 {
 	struct hb_span outcome = hb_json_doc_string(doc, "outcome");
-	char iso[HB_TIME_ISO_SIZE], took[HB_UNITS_SIZE];
+	char iso[HB_TIME_ISO_SIZE];
 
 	hb_clock_iso((int64_t)hb_json_doc_count(doc, "at_ms"), iso);
-	printf("%.12s", iso + strlen("2026-01-01T"));
+	printf("%.*s", TIME_COLUMNS, iso + strlen("2026-01-01T"));
 	if (tail->coloured)
 		printf("\033[%sm", colour_of(outcome));
-	put_column(outcome, 13);
+	put_column(outcome, OUTCOME_COLUMNS);
 	if (tail->coloured)
 		fputs("\033[0m", stdout);
-	put_column(hb_json_doc_string(doc, "endpoint"), 12);
-	printf("  %7s", hb_units_span((int64_t)hb_json_doc_count(doc,
-			    "took_ms"), took));
+	put_column(hb_json_doc_string(doc, "endpoint"), ENDPOINT_COLUMNS);
 	fputs("  ", stdout);
 }
 
 /* ", " and the text, where there is one. */
 static void
-put_piece(FILE *out, const char **comma, const char *before,
-    struct hb_span text)
+put_piece(FILE *out, const char *before, struct hb_span text)
 {
 	if (text.len == 0)
 		return;
-	fprintf(out, "%s%s", *comma, before);
+	fprintf(out, ", %s", before);
 	fwrite(text.ptr, 1, text.len, out);
-	*comma = ", ";
 }
 
 /* The second line, not escaped yet; for free(). */
 static char *
 describe(struct hb_span word, const json_t *doc)
 {
-	const char *comma = "";
-	char *text = NULL;
+	char *text = NULL, took[HB_UNITS_SIZE];
 	json_t *dest;
 	size_t i, len;
 	FILE *out = open_memstream(&text, &len);
 
 	if (out == NULL)
 		hb_bug("no memory for a line");
+	fputs(hb_units_span((int64_t)hb_json_doc_count(doc, "took_ms"), took),
+	    out);
 	if (!hb_span_eq(word, HB_SPAN("event.settled")))
-		put_piece(out, &comma, "", word);
-	put_piece(out, &comma, "", hb_json_doc_string(doc, "status"));
-	put_piece(out, &comma, "", hb_json_doc_string(doc, "reason"));
-	put_piece(out, &comma, "job ", hb_json_doc_string(doc, "job_id"));
+		put_piece(out, "", word);
+	put_piece(out, "", hb_json_doc_string(doc, "status"));
+	put_piece(out, "", hb_json_doc_string(doc, "reason"));
+	put_piece(out, "job ", hb_json_doc_string(doc, "job_id"));
 	json_array_foreach(json_object_get(doc, "destinations"), i, dest)
-		put_piece(out, &comma, "", hb_span_of(json_string_value(dest)));
+		put_piece(out, "", hb_span_of(json_string_value(dest)));
 	fclose(out);
 	return text;
-}
-
-/* As much as fits behind indent columns. */
-static void
-put_rest(struct hb_span text, int indent)
-{
-	char *shown = hb_ctl_escape(text);
-	int room = HB_TABLE_COLUMNS - indent;
-
-	if (strlen(shown) > (size_t)room)
-		printf("%.*s...\n", room - 3, shown);
-	else
-		printf("%s\n", shown);
-	free(shown);
 }
 
 static void
 put_text(const struct tail *tail, struct hb_span word, const json_t *doc)
 {
-	struct hb_span id = hb_json_doc_string(doc, "id");
 	char *details = describe(word, doc);
 
 	put_head(tail, doc);
-	put_rest(hb_span_is_set(id) ? id : HB_SPAN("-"), 52);
-	if (details[0] != '\0') {
-		fputs("    ", stdout);
-		put_rest(hb_span_of(details), 4);
-	}
+	put_cut(hb_json_doc_string(doc, "id"),
+	    HB_TABLE_COLUMNS - HEAD_COLUMNS);
+	printf("\n%*s", INDENT, "");
+	put_cut(hb_span_of(details), HB_TABLE_COLUMNS - INDENT);
+	putchar('\n');
 	free(details);
 }
 
@@ -201,7 +199,7 @@ run(const struct hb_ctl *ctl, const char *endpoint, const char *outcome)
 	status = hb_client_stream(client, path, on_piece, &tail);
 	if (status == EX_OK && !ferror(stdout))
 		status = hb_ctl_fail(EX_UNAVAILABLE, "the daemon has ended "
-		    "it; it is going down, or this was too slow");
+		    "the tail: it stops, or this was read too slowly");
 	free(path);
 	hb_sse_fini(&tail.sse);
 	hb_client_close(client);

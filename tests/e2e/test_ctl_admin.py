@@ -338,7 +338,8 @@ def test_spool_reroute(admin):
     def reroute(request):
         moved = min(left[0], json.loads(request.body)["limit"])
         left[0] -= moved
-        return {"moved": moved, "refused": 0, "left": left[0], "why": None}
+        return {"moved": moved, "refused": 0, "left": left[0], "why": None,
+                "next": 1200 - left[0] if left[0] else None}
 
     admin.answers["GET", "/api/v1/spool"] = {"shelves": [
         shelf(sink="old", records=1000), shelf(sink="old", records=200),
@@ -351,13 +352,17 @@ def test_spool_reroute(admin):
     result = admin.run("spool", "reroute", "old", "--to", "main", "--yes")
     assert (result.returncode, result.stderr) == (OK, "")
     assert result.stdout == "1200 moved, 0 left\n"
-    assert posts(admin) == 3 * [("/api/v1/spool/reroute", {
-        "sink": "old", "to": "main", "limit": 500})]
+    assert posts(admin) == [("/api/v1/spool/reroute", {
+        "sink": "old", "to": "main", "limit": 500, "after": after})
+                            for after in (0, 500, 1000)]
 
 
 def test_spool_reroute_that_cannot_move_all(admin):
-    answers = iter([{"moved": 2, "refused": 1, "left": 1, "why": "no topic"},
-                    {"moved": 0, "refused": 1, "left": 1, "why": "no topic"}])
+    """The first ones cannot: the rest is tried all the same."""
+    answers = iter([{"moved": 0, "refused": 1, "left": 3, "why": "no topic",
+                     "next": 9},
+                    {"moved": 2, "refused": 0, "left": 1, "why": None,
+                     "next": None}])
     admin.answers["GET", "/api/v1/spool"] = {"shelves": [shelf()]}
     admin.answers["POST", "/api/v1/spool/reroute"] = lambda _: next(answers)
     result = admin.run("spool", "reroute", "main", "--to", "b", "--yes",
@@ -366,6 +371,13 @@ def test_spool_reroute_that_cannot_move_all(admin):
     assert lines(result.stdout) == [{"moved": 2, "left": 1,
                                      "why": "no topic"}]
     assert "not all could be moved: no topic" in result.stderr
+    admin.answers["POST", "/api/v1/spool/reroute"] = problem(400, "no sink")
+    result = admin.run("spool", "reroute", "main", "--to", "\udcff", "--yes")
+    assert result.returncode == USAGE
+    assert "xff" in posts(admin)[-1][1]["to"]
+    result = admin.run("spool", "reroute", "b", "--to", "b", "--yes")
+    assert result.returncode == USAGE
+    assert "--to: expected another sink" in result.stderr
     result = admin.run("spool", "reroute", "mian", "--to", "b", "--yes")
     assert result.returncode == NO
     assert 'nothing waits for a sink "mian"' in result.stderr
@@ -621,23 +633,26 @@ def test_tail(admin):
                 job_id=None, destinations=[], endpoint="e" * 40) +
         'event: missed\ndata: {"count": 5}\n\n' +
         settled().replace("event.settled", "delivery.replayed") +
-        settled(id="i" * 100, destinations=["d" * 100])).encode())
+        settled(id="i" * 100, destinations=["d" * 100]) +
+        settled(id="msg_" + 27 * "x", job_id="\u6f22" * 99)).encode())
     result = admin.run("tail", "--endpoint", "a&b", "--outcome", "spooled")
     assert result.returncode == UNAVAILABLE
-    assert "the daemon has ended it" in result.stderr
+    assert "the daemon has ended the tail" in result.stderr
     assert admin.queries == [{"endpoint": "a&b", "outcome": "spooled"}]
     shown = result.stdout.splitlines()
     assert max(map(len, shown)) <= 80 and "\x1b" not in result.stdout
     assert shown[:2] == [
-        "00:00:00.500  confirmed      production      12 ms  msg_1",
-        "    completed, job j, main:t, streams:s"]
-    assert shown[2].split()[1:3] == ["dead-lettered", "eeeeeeeeeeee"]
+        "00:00:00.500  confirmed      production    msg_1",
+        "    12 ms, completed, job j, main:t, streams:s"]
+    assert shown[2].split()[1:3] == ["dead-lettered", "eeeeeeeee..."]
     assert "\\u001b[31mred" in shown[2]
-    assert shown[3] == "    completed, unrouted"
+    assert shown[3] == "    12 ms, completed, unrouted"
     assert shown[4] == "... 5 events were too fast to be told"
     assert shown[6] == (
-        "    delivery.replayed, completed, job j, main:t, streams:s")
+        "    12 ms, delivery.replayed, completed, job j, main:t, streams:s")
     assert shown[7].endswith("iii...") and shown[8].endswith("ddd...")
+    assert shown[9].endswith("  msg_" + 27 * "x")
+    assert shown[10].endswith("\u6f22...") and len(shown[10]) == 80
 
 
 def test_tail_for_programs(admin):

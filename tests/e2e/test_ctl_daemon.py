@@ -182,7 +182,8 @@ def test_tail(hookbridge, redis_server, unique):
         "e", "dead-lettered", "unrouted")
     assert daemon.terminate() == 0
     code, _, said = ctl.finish(popen)
-    assert code == UNAVAILABLE and said.startswith("hookbridgectl: ")
+    assert code == UNAVAILABLE
+    assert said.startswith("hookbridgectl: the daemon has ended the tail: ")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be others")
@@ -230,8 +231,14 @@ def test_spool_verify(hookbridge, redis_server, unique):
     assert (result.returncode, result.stderr) == (NO, "")
     assert "damaged" in result.stdout
     assert asks(daemon, "spool", "verify").returncode == NO
-    result = run("spool", "verify", daemon.spool_path("gone"))
-    assert result.returncode == NO_INPUT
+    above = run("spool", "verify", os.path.dirname(daemon.spool_path("dead")))
+    assert (above.returncode, above.stderr) == (NO, "")
+    assert above.stdout.endswith(result.stdout)
+    for name, code in (("gone", NO_INPUT), ("lock", NO_INPUT)):
+        path = os.path.join(daemon.spool_path("dead"), name)
+        result = run("spool", "verify", path)
+        assert (result.returncode, result.stdout) == (code, "")
+        assert result.stderr.count(path) == 1
 
 
 def damage(directory, text):

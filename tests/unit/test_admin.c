@@ -265,6 +265,40 @@ test_pages(void **state)
 		"{}", 403, "Origin" });
 }
 
+/* The page's own domain may mean this machine by now: then the browser says no
+ * Origin when it reads. */
+static void
+test_hosts(void **state)
+{
+	static const struct {
+		const char *host;
+		int code;
+	} cases[] = {
+		{ "localhost", 200 }, { "localhost:8080", 200 },
+		{ "hookbridge", 200 }, { "127.0.0.1", 200 },
+		{ "10.0.0.1:80", 200 }, { "[::1]", 200 },
+		{ "[::ffff:1.2.3.4]:80", 200 }, { "", 200 },
+		{ "evil.example", 403 }, { "evil.example:8080", 403 },
+		{ "1.2.3.4.evil.example", 403 }, { "127.0.0.1.nip.io:1", 403 },
+		{ "localhost.", 403 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < HB_COUNT(cases); i++) {
+		int fd = dial();
+		char text[128];
+		struct answer a;
+
+		snprintf(text, sizeof(text), "GET /healthz HTTP/1.1\r\n"
+		    "Connection: close\r\nHost: %s\r\n\r\n", cases[i].host);
+		say(fd, text);
+		a = hear(fd);
+		if (a.code != cases[i].code)
+			fail_msg("\"%s\": %s", cases[i].host, a.text);
+		forget(&a);
+	}
+}
+
 /* A connection serves many requests, one behind the other. */
 static void
 test_keep_alive(void **state)
@@ -493,6 +527,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_large_bodies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_keep_alive, setup, teardown),
 		cmocka_unit_test(test_config),

@@ -3,6 +3,7 @@
 #include "admin_rig.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 
 static int
 setup(void **state)
@@ -446,12 +447,14 @@ test_jobs(void **state)
 		{ "/api/v1/dead/5/retry", refuse_held, 409, "reason",
 		    "\"held\"" },
 		{ "/api/v1/dead/5/retry", refuse_unknown, 404, "detail",
-		    "\"no such record\"" },
+		    "\"there is no dead letter 5\"" },
 		{ "/api/v1/dead/5/retry", refuse_for_now, 503, "title",
 		    "\"Service Unavailable\"" },
 		{ "/api/v1/dead/5/drop", confirm, 200, "dropped", "true" },
 		{ "/api/v1/dead/5/drop", refuse_unknown, 404, "status",
 		    "404" },
+		{ "/api/v1/spool/5/drop", refuse_unknown, 404, "detail",
+		    "\"there is no delivery 5\"" },
 		{ "/api/v1/spool/5/drop", confirm, 200, "dropped", "true" },
 		{ "/api/v1/spool/5/drop", refuse_held, 409, "title",
 		    "\"Conflict\"" },
@@ -556,6 +559,7 @@ test_reroute(void **state)
 	expect_at(doc, "moved", "4");
 	expect_at(doc, "refused", "0");
 	expect_at(doc, "left", "6");
+	expect_at(doc, "next", "4");
 	expect_at(doc, "why", "null");
 	json_decref(doc);
 	office.verdict = move_some;
@@ -564,6 +568,7 @@ test_reroute(void **state)
 	expect_at(doc, "moved", "4");
 	expect_at(doc, "refused", "2");
 	expect_at(doc, "left", "2");
+	expect_at(doc, "next", "null");
 	assert_non_null(strstr(at(doc, "why"), "has no destination there"));
 	json_decref(doc);
 	/* A sink that is no more, and has nothing left. */
@@ -572,6 +577,51 @@ test_reroute(void **state)
 	expect_at(doc, "moved", "0");
 	expect_at(doc, "left", "0");
 	json_decref(doc);
+}
+
+/* The next part of the work; how many were moved. *after: 0 at the end. */
+static int
+reroute_part(uint64_t *after)
+{
+	char body[128];
+	json_t *doc;
+	int moved;
+
+	snprintf(body, sizeof(body), "{\"sink\":\"main\",\"to\":\"spare\","
+	    "\"limit\":2,\"after\":%" PRIu64 "}", *after);
+	doc = take_doc(post("/api/v1/spool/reroute", body), 200);
+	*after = (uint64_t)json_integer_value(json_object_get(doc, "next"));
+	moved = (int)json_integer_value(json_object_get(doc, "moved"));
+	json_decref(doc);
+	return moved;
+}
+
+static void
+refuse_first_six(struct hb_redeliver_job *job)
+{
+	if (job->seq <= 6)
+		refuse_held(job);
+	else
+		move(job);
+}
+
+/* Those that cannot be moved do not hide those that can. */
+static void
+test_reroute_in_parts(void **state)
+{
+	uint64_t after = 0;
+	int moved = 0, requests = 0;
+
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		keep(DEPOT_ONE, DEPOT_A, "msg");
+	office.verdict = refuse_first_six;
+	do {
+		moved += reroute_part(&after);
+		requests++;
+	} while (after > 0);
+	assert_int_equal(moved, 3);
+	assert_int_equal(requests, 5);
 }
 
 /* Many are under way at once, but no more than that. */
@@ -851,6 +901,7 @@ main(void)
 		TEST(test_job_arguments),
 		TEST(test_jobs_without_client),
 		TEST(test_reroute),
+		TEST(test_reroute_in_parts),
 		TEST(test_reroute_at_once),
 		TEST(test_reroute_and_closing),
 		TEST(test_claims),
