@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "hookbridge/le.h"
+
 #define POLYNOMIAL 0x82f63b78u /* reflected */
 
 static uint32_t table[8][256];
@@ -46,8 +48,7 @@ prepare(void)
 static uint32_t
 step8(uint32_t crc, const uint8_t *p)
 {
-	uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 |
-				 (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+	uint32_t low = crc ^ hb_le_get32(p);
 
 	return table[7][low & 0xff] ^ table[6][low >> 8 & 0xff] ^
 	       table[5][low >> 16 & 0xff] ^ table[4][low >> 24] ^

@@ -7,7 +7,9 @@ libhookbridge_a_SOURCES += \
 	%D%/crc32c.c \
 	%D%/crypto.c \
 	%D%/deadline.c \
+	%D%/dir.c \
 	%D%/error.c \
+	%D%/io.c \
 	%D%/json_iter.c \
 	%D%/json_lex.h \
 	%D%/json_paths.c \
@@ -26,8 +28,11 @@ libhookbridge_a_SOURCES += \
 	include/hookbridge/crc32c.h \
 	include/hookbridge/crypto.h \
 	include/hookbridge/deadline.h \
+	include/hookbridge/dir.h \
 	include/hookbridge/error.h \
+	include/hookbridge/io.h \
 	include/hookbridge/json_span.h \
+	include/hookbridge/le.h \
 	include/hookbridge/log.h \
 	include/hookbridge/loop.h \
 	include/hookbridge/mem.h \

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hookbridge/io.h"
 #include "parts.h"
 
 /* Nobody else writes here: one that is there was left behind. */
@@ -28,20 +29,6 @@ create(int folder)
 	}
 }
 
-static bool
-write_all(int fd, struct hb_span body)
-{
-	while (body.len > 0) {
-		ssize_t n = write(fd, body.ptr, body.len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0)
-			body = hb_span_skip(body, (size_t)n);
-	}
-	return true;
-}
-
 /* Makes the temporary file; what there is of it when that fails, stays. */
 static bool
 make_temporary(int folder, struct hb_span body, struct hb_error *err)
@@ -51,7 +38,7 @@ make_temporary(int folder, struct hb_span body, struct hb_error *err)
 
 	if (fd < 0)
 		return hb_claims_fail(err, HB_CLAIMS_TEMPORARY, "creating it");
-	ok = write_all(fd, body) ||
+	ok = hb_write_all(fd, body.ptr, body.len) ||
 	     hb_claims_fail(err, HB_CLAIMS_TEMPORARY, "writing it");
 	ok = ok && (fsync(fd) == 0 ||
 		       hb_claims_fail(err, HB_CLAIMS_TEMPORARY, "syncing it"));

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hookbridge/dir.h"
 #include "parts.h"
 
 bool
@@ -111,7 +112,7 @@ hb_claims_read(struct hb_claims *claims, struct hb_span digest, uint64_t *size,
 		return -1;
 	}
 	memcpy(name, digest.ptr, HB_CLAIM_DIGEST);
-	stream = hb_claims_stream(claims->tree.root);
+	stream = hb_dir_stream(claims->tree.root);
 	if (stream == NULL) {
 		hb_claims_fail(err, claims->tree.path, "reading it");
 		return -1;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hookbridge/dir.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
 
@@ -59,7 +60,7 @@ static bool
 read_folder(int folder, const char *endpoint, struct hb_claims_survey *survey,
     struct hb_error *err)
 {
-	DIR *stream = hb_claims_stream(folder);
+	DIR *stream = hb_dir_stream(folder);
 	struct dirent *entry;
 	bool ok;
 
@@ -108,7 +109,7 @@ hb_claims_survey(const struct hb_claims_tree *tree,
     bool (*enter)(int folder, const char *name, struct hb_error *err),
     struct hb_claims_survey *survey, struct hb_error *err)
 {
-	DIR *stream = hb_claims_stream(tree->root);
+	DIR *stream = hb_dir_stream(tree->root);
 	struct dirent *entry = NULL;
 	bool ok = stream != NULL;
 

@@ -344,6 +344,22 @@ hb_client_get(struct hb_client *client, const char *path, int *status)
 	return hb_client_post(client, path, NULL, status);
 }
 
+json_t *
+hb_client_post_once(const struct hb_ctl *ctl, const char *path, json_t *body,
+    int *status)
+{
+	struct hb_client *client = hb_client_open(ctl, status);
+	json_t *doc;
+
+	if (client == NULL) {
+		json_decref(body);
+		return NULL;
+	}
+	doc = hb_client_post(client, path, body, status);
+	hb_client_close(client);
+	return doc;
+}
+
 /* --- a stream ------------------------------------------------------------- */
 
 struct stream {

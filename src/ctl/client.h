@@ -47,6 +47,10 @@ int hb_client_refuse(const struct hb_client_answer *answer);
 json_t *hb_client_get(struct hb_client *client, const char *path, int *status);
 json_t *hb_client_post(struct hb_client *client, const char *path,
     json_t *body, int *status);
+/* The same by a client of its own, for who has nothing else to ask; a body of
+ * NULL is a GET. */
+json_t *hb_client_post_once(const struct hb_ctl *ctl, const char *path,
+    json_t *body, int *status);
 
 /* Hands the answer on while it comes, until it ends or take says false; EX_OK
  * then. */

@@ -29,22 +29,18 @@ int
 hb_ctl_dedup_forget(struct hb_ctl *ctl, int argc, char **argv)
 {
 	int status = hb_ctl_words(ctl, argc, argv, 2, 2);
-	struct hb_client *client = NULL;
 	const char *endpoint, *id;
 	bool forgotten;
 	json_t *doc;
 
-	if (status == EX_OK)
-		client = hb_client_open(ctl, &status);
-	if (client == NULL)
+	if (status != EX_OK)
 		return status;
 	endpoint = argv[optind];
 	id = argv[optind + 1];
-	doc = hb_client_post(client, "/api/v1/dedup/forget",
+	doc = hb_client_post_once(ctl, "/api/v1/dedup/forget",
 	    json_pack("{s:o, s:o}", "endpoint",
 		hb_json_doc_text(hb_span_of(endpoint)), "id",
 		hb_json_doc_text(hb_span_of(id))), &status);
-	hb_client_close(client);
 	if (doc == NULL)
 		return status;
 	forgotten = json_is_true(json_object_get(doc, "forgotten"));

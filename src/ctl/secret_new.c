@@ -15,6 +15,7 @@
 
 #include "ctl.h"
 #include "hookbridge/crypto.h"
+#include "hookbridge/io.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "json_doc.h"
@@ -44,22 +45,6 @@ make_secret(char text[TEXT_SIZE])
 	hb_wipe(key, sizeof(key));
 }
 
-static bool
-write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		data += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* The name is on disk, too. */
 static bool
 sync_directory(const char *file)
@@ -85,7 +70,7 @@ write_new(const char *file, const char text[TEXT_SIZE])
 
 	if (fd < 0)
 		return false;
-	ok = write_all(fd, text, TEXT_SIZE) && fsync(fd) == 0;
+	ok = hb_write_all(fd, text, TEXT_SIZE) && fsync(fd) == 0;
 	error = errno;
 	if (close(fd) != 0 && ok) {
 		ok = false;

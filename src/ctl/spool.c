@@ -89,15 +89,10 @@ int
 hb_ctl_spool_list(struct hb_ctl *ctl, int argc, char **argv)
 {
 	int status = hb_ctl_words(ctl, argc, argv, 0, 0);
-	struct hb_client *client = NULL;
-	json_t *doc;
+	json_t *doc = NULL;
 
 	if (status == EX_OK)
-		client = hb_client_open(ctl, &status);
-	if (client == NULL)
-		return status;
-	doc = hb_client_get(client, "/api/v1/spool", &status);
-	hb_client_close(client);
+		doc = hb_client_post_once(ctl, "/api/v1/spool", NULL, &status);
 	if (doc == NULL)
 		return status;
 	(ctl->json ? print_lines

@@ -36,36 +36,10 @@
 #include <string.h>
 
 #include "hookbridge/crc32c.h"
+#include "hookbridge/le.h"
 #include "journal_parts.h"
 
 static const char magic[8] = "HB-SEEN\n";
-
-static void
-put32(uint8_t *p, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
-}
-
-static void
-put64(uint8_t *p, uint64_t v)
-{
-	put32(p, (uint32_t)v);
-	put32(p + 4, (uint32_t)(v >> 32));
-}
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-	       (uint32_t)p[3] << 24;
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 /* --- header --------------------------------------------------------------- */
 
@@ -75,30 +49,30 @@ hb_journal_header_put(
 {
 	memset(block, 0, HB_JOURNAL_BLOCK);
 	memcpy(block, magic, sizeof(magic));
-	put32(block + 8, HB_JOURNAL_VERSION);
-	put32(block + 12, header->flags);
-	put64(block + 16, header->number);
-	put64(block + 24, (uint64_t)header->created_s);
+	hb_le_put32(block + 8, HB_JOURNAL_VERSION);
+	hb_le_put32(block + 12, header->flags);
+	hb_le_put64(block + 16, header->number);
+	hb_le_put64(block + 24, (uint64_t)header->created_s);
 	memcpy(block + 32, header->salt, sizeof(header->salt));
 	memcpy(block + 48, header->seed, sizeof(header->seed));
-	put32(block + 124, hb_crc32c(0, block, 124));
+	hb_le_put32(block + 124, hb_crc32c(0, block, 124));
 	memcpy(block + HB_JOURNAL_HEADER_COPY, block, HB_JOURNAL_HEADER_SIZE);
 }
 
 static enum hb_journal_got
 copy_get(const uint8_t *in, struct hb_journal_header *header)
 {
-	uint32_t version = get32(in + 8);
+	uint32_t version = hb_le_get32(in + 8);
 
 	if (memcmp(in, magic, sizeof(magic)) != 0 ||
-	    get32(in + 124) != hb_crc32c(0, in, 124))
+	    hb_le_get32(in + 124) != hb_crc32c(0, in, 124))
 		return HB_JOURNAL_BAD;
 	if (version < HB_JOURNAL_VERSION_MIN || version > HB_JOURNAL_VERSION)
 		return HB_JOURNAL_FOREIGN;
 	*header = (struct hb_journal_header){
-	    .flags = get32(in + 12),
-	    .number = get64(in + 16),
-	    .created_s = (int64_t)get64(in + 24),
+	    .flags = hb_le_get32(in + 12),
+	    .number = hb_le_get64(in + 16),
+	    .created_s = (int64_t)hb_le_get64(in + 24),
 	};
 	memcpy(header->salt, in + 32, sizeof(header->salt));
 	memcpy(header->seed, in + 48, sizeof(header->seed));
@@ -123,7 +97,7 @@ hb_journal_crc_seed(const struct hb_journal_header *header)
 {
 	uint8_t number[8];
 
-	put64(number, header->number);
+	hb_le_put64(number, header->number);
 	return hb_crc32c(hb_crc32c(0, header->salt, sizeof(header->salt)),
 	    number, sizeof(number));
 }
@@ -134,31 +108,32 @@ void
 hb_journal_record_put(const struct hb_journal_record *record,
     uint32_t crc_seed, uint8_t out[HB_JOURNAL_RECORD_SIZE])
 {
-	put32(out + 4, record->type);
-	put64(out + 8, record->key[0]);
-	put64(out + 16, record->key[1]);
-	put64(out + 24, record->digest);
-	put64(out + 32, record->endpoint);
-	put64(out + 40, (uint64_t)record->settled_s);
-	put32(out, hb_crc32c(crc_seed, out + 4, HB_JOURNAL_RECORD_SIZE - 4));
+	hb_le_put32(out + 4, record->type);
+	hb_le_put64(out + 8, record->key[0]);
+	hb_le_put64(out + 16, record->key[1]);
+	hb_le_put64(out + 24, record->digest);
+	hb_le_put64(out + 32, record->endpoint);
+	hb_le_put64(out + 40, (uint64_t)record->settled_s);
+	hb_le_put32(
+	    out, hb_crc32c(crc_seed, out + 4, HB_JOURNAL_RECORD_SIZE - 4));
 }
 
 bool
 hb_journal_record_get(const uint8_t in[HB_JOURNAL_RECORD_SIZE],
     uint32_t crc_seed, struct hb_journal_record *record)
 {
-	uint32_t type = get32(in + 4);
+	uint32_t type = hb_le_get32(in + 4);
 
-	if (get32(in) !=
+	if (hb_le_get32(in) !=
 		hb_crc32c(crc_seed, in + 4, HB_JOURNAL_RECORD_SIZE - 4) ||
 	    (type != HB_JOURNAL_SEEN && type != HB_JOURNAL_FORGET))
 		return false;
 	*record = (struct hb_journal_record){
 	    .type = (enum hb_journal_type)type,
-	    .key = {get64(in + 8), get64(in + 16)},
-	    .digest = get64(in + 24),
-	    .endpoint = get64(in + 32),
-	    .settled_s = (int64_t)get64(in + 40),
+	    .key = {hb_le_get64(in + 8), hb_le_get64(in + 16)},
+	    .digest = hb_le_get64(in + 24),
+	    .endpoint = hb_le_get64(in + 32),
+	    .settled_s = (int64_t)hb_le_get64(in + 40),
 	};
 	return true;
 }

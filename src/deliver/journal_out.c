@@ -9,32 +9,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "hookbridge/dir.h"
+#include "hookbridge/io.h"
 #include "journal_parts.h"
 
 static uint64_t
 end_of(const struct hb_journal_out *out)
 {
 	return HB_JOURNAL_BLOCK + out->file.records * HB_JOURNAL_RECORD_SIZE;
-}
-
-static bool
-write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, data, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (n == 0)
-				errno = ENOSPC;
-			return false;
-		}
-		data += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return true;
 }
 
 bool
@@ -50,7 +32,7 @@ hb_journal_out_begin(struct hb_journal_out *out,
 	out->fd = openat(dir->fd, name,
 	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	hb_journal_header_put(header, block);
-	return out->fd >= 0 && write_all(out->fd, block, sizeof(block), 0);
+	return out->fd >= 0 && hb_pwrite_all(out->fd, block, sizeof(block), 0);
 }
 
 bool
@@ -64,7 +46,7 @@ hb_journal_out_write(struct hb_journal_out *out,
 		hb_journal_record_put(&records[i], out->crc_seed,
 		    bytes + i * HB_JOURNAL_RECORD_SIZE);
 	out->is_dirty = true;
-	if (write_all(out->fd, bytes, count * HB_JOURNAL_RECORD_SIZE,
+	if (hb_pwrite_all(out->fd, bytes, count * HB_JOURNAL_RECORD_SIZE,
 		end_of(out))) {
 		out->file.records += count;
 		return true;
@@ -82,7 +64,7 @@ hb_journal_out_sync(
 	if (out->is_dirty && fdatasync(out->fd) != 0)
 		return false;
 	out->is_dirty = false;
-	if (!out->is_named && !hb_journal_dir_sync(dir))
+	if (!out->is_named && !hb_dir_sync(dir->fd))
 		return false;
 	out->is_named = true;
 	return true;

@@ -80,8 +80,6 @@ void hb_journal_dir_name(uint64_t number, char out[HB_JOURNAL_NAME]);
 /* Numbers of the generations, ascending; malloc'ed. */
 bool hb_journal_dir_list(const struct hb_journal_dir *dir, uint64_t **numbers,
     size_t *count, struct hb_error *err);
-/* EINVAL, file systems that have no such thing, is no failure. */
-bool hb_journal_dir_sync(const struct hb_journal_dir *dir);
 
 /* --- a file that is written (journal_out.c) ------------------------------- */
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hookbridge/dir.h"
 #include "hookbridge/mem.h"
 #include "journal_parts.h"
 
@@ -114,7 +115,7 @@ finish(struct hb_journal *journal)
 	if (!hb_journal_out_sync(&journal->draft, &journal->dir) ||
 	    renameat(journal->dir.fd, HB_JOURNAL_DRAFT, journal->dir.fd,
 		name) != 0 ||
-	    !hb_journal_dir_sync(&journal->dir)) {
+	    !hb_dir_sync(journal->dir.fd)) {
 		fail(journal, "finishing a draft");
 		(void)unlinkat(journal->dir.fd, name, 0);
 		return;

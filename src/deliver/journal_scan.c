@@ -3,42 +3,20 @@
  *
  * In pieces of a fixed size: a file may be of any length. */
 #include <errno.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "hookbridge/io.h"
 #include "journal_parts.h"
 
 /* So much without a single good record, and nothing good is behind it: a file
  * may be larger than its disk. */
 #define HOLE_MAX (UINT64_C(64) << 20)
 
-/* Reads as much as there is; -1 with errno. */
-static ssize_t
-read_all(int fd, uint8_t *data, size_t len, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pread(
-		    fd, data + done, len - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
 enum hb_journal_got
 hb_journal_read_header(int fd, struct hb_journal_header *header)
 {
 	uint8_t block[HB_JOURNAL_BLOCK] = {0};
 
-	if (read_all(fd, block, sizeof(block), 0) < HB_JOURNAL_BLOCK)
+	if (hb_pread_all(fd, block, sizeof(block), 0) < HB_JOURNAL_BLOCK)
 		return HB_JOURNAL_BAD;
 	return hb_journal_header_get(block, header);
 }
@@ -77,7 +55,7 @@ hb_journal_scan(int fd, uint32_t crc_seed,
 
 	*scan = (struct hb_journal_scan){.end = offset};
 	do {
-		n = read_all(fd, bytes, sizeof(bytes), offset);
+		n = hb_pread_all(fd, bytes, sizeof(bytes), offset);
 		if (n < 0) {
 			scan->error = errno;
 			return;

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "hookbridge/dir.h"
 
 #define MODE 0640
 /* How long a pipe's reader may read nothing. */
@@ -93,8 +94,7 @@ sync_name(int file, const char *path)
 	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) /* we may write there, but not read */
 		return errno == EACCES && syncfs(file) == 0;
-	/* EINVAL: file systems that have no such thing. */
-	ok = fsync(fd) == 0 || errno == EINVAL;
+	ok = hb_dir_sync(fd);
 	close(fd);
 	return ok;
 }

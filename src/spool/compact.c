@@ -272,17 +272,6 @@ copy_record(struct hb_spool *spool, struct hb_spool_compaction *c,
 	return true;
 }
 
-static bool
-is_live(struct hb_spool *spool, uint64_t seq)
-{
-	bool live;
-
-	pthread_mutex_lock(&spool->lock);
-	live = hb_spool_bits_has(&spool->live, seq);
-	pthread_mutex_unlock(&spool->lock);
-	return live;
-}
-
 /* Copies what lives of some entries; 0: the source has no more; -1: it cannot
  * be read. */
 static ssize_t
@@ -293,7 +282,7 @@ copy_some(struct hb_spool *spool, struct hb_spool_compaction *c)
 	    c->sources[c->source], c->at, entries, HB_COUNT(entries));
 
 	for (ssize_t i = 0; i < n; i++)
-		if (is_live(spool, entries[i].seq) &&
+		if (hb_spool_is_live(spool, entries[i].seq) &&
 		    !copy_record(spool, c, &entries[i]))
 			return -1;
 	if (n > 0)

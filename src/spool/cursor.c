@@ -217,17 +217,6 @@ advance(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg)
 	return true;
 }
 
-static bool
-is_live(struct hb_spool *spool, uint64_t seq)
-{
-	bool live;
-
-	pthread_mutex_lock(&spool->lock);
-	live = hb_spool_bits_has(&spool->live, seq);
-	pthread_mutex_unlock(&spool->lock);
-	return live;
-}
-
 /* The entry at place, which is not settled; NULL: there is none. */
 static const struct hb_spool_entry *
 find_entry(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg)
@@ -237,7 +226,8 @@ find_entry(struct hb_spool_cursor *cursor, struct hb_spool_segment *seg)
 			const struct hb_spool_entry *entry =
 			    &cursor->window[cursor->place];
 
-			if (is_live(cursor->lane->spool, entry->seq))
+			if (hb_spool_is_live(
+				cursor->lane->spool, entry->seq))
 				return entry;
 		}
 	} while (advance(cursor, seg));

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hookbridge/crc32c.h"
+#include "hookbridge/io.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
 
@@ -70,7 +71,7 @@ write_trailer(struct hb_spool_output *out, struct hb_spool_trailer *trailer)
 	trailer->entry_count = (uint32_t)seg->entry_count;
 	trailer->lane_count = (uint32_t)seg->lane_count;
 	hb_spool_trailer_put(trailer, seg->key, block);
-	return hb_spool_write_all(out->fd, block, sizeof(block),
+	return hb_pwrite_all(out->fd, block, sizeof(block),
 	    seg->header.file_size - HB_SPOOL_BLOCK);
 }
 

@@ -62,48 +62,10 @@
 #include <string.h>
 
 #include "hookbridge/crc32c.h"
+#include "hookbridge/le.h"
 
 #define HEADER_MAGIC "HBSPOOL\n"
 #define TRAILER_MAGIC "HBSEALED"
-
-static void
-put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)v;
-	p[1] = (uint8_t)(v >> 8);
-}
-
-static void
-put32(uint8_t *p, uint32_t v)
-{
-	put16(p, (uint16_t)v);
-	put16(p + 2, (uint16_t)(v >> 16));
-}
-
-static void
-put64(uint8_t *p, uint64_t v)
-{
-	put32(p, (uint32_t)v);
-	put32(p + 4, (uint32_t)(v >> 32));
-}
-
-static uint16_t
-get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 /* --- header --------------------------------------------------------------- */
 
@@ -113,20 +75,20 @@ hb_spool_header_put(
 {
 	memset(block, 0, HB_SPOOL_BLOCK);
 	memcpy(block, HEADER_MAGIC, 8);
-	put32(block + 8, HB_SPOOL_VERSION);
-	put32(block + 12, header->flags);
-	put64(block + 16, header->number);
-	put64(block + 24, header->first_seq);
-	put64(block + 32, header->next_seq);
-	put64(block + 40, header->file_size);
-	put64(block + 48, (uint64_t)header->created_ms);
+	hb_le_put32(block + 8, HB_SPOOL_VERSION);
+	hb_le_put32(block + 12, header->flags);
+	hb_le_put64(block + 16, header->number);
+	hb_le_put64(block + 24, header->first_seq);
+	hb_le_put64(block + 32, header->next_seq);
+	hb_le_put64(block + 40, header->file_size);
+	hb_le_put64(block + 48, (uint64_t)header->created_ms);
 	memcpy(block + 56, header->salt, HB_SPOOL_SALT_SIZE);
-	put32(block + 72, header->end_count);
+	hb_le_put32(block + 72, header->end_count);
 	for (size_t i = 0; i < header->end_count; i++) {
-		put64(block + 80 + 16 * i, header->ends[i].number);
-		put64(block + 88 + 16 * i, header->ends[i].offset);
+		hb_le_put64(block + 80 + 16 * i, header->ends[i].number);
+		hb_le_put64(block + 88 + 16 * i, header->ends[i].offset);
 	}
-	put32(block + 380, hb_crc32c(0, block, 380));
+	hb_le_put32(block + 380, hb_crc32c(0, block, 380));
 	memcpy(block + HB_SPOOL_HEADER_COPY, block, HB_SPOOL_HEADER_SIZE);
 }
 
@@ -152,23 +114,23 @@ copy_get(const uint8_t *in, struct hb_spool_header *header)
 {
 	if (memcmp(in, HEADER_MAGIC, 8) != 0)
 		return HB_SPOOL_HEADER_BAD;
-	if (get32(in + 8) != HB_SPOOL_VERSION)
+	if (hb_le_get32(in + 8) != HB_SPOOL_VERSION)
 		return HB_SPOOL_HEADER_FOREIGN;
-	if (get32(in + 380) != hb_crc32c(0, in, 380))
+	if (hb_le_get32(in + 380) != hb_crc32c(0, in, 380))
 		return HB_SPOOL_HEADER_BAD;
 	*header = (struct hb_spool_header){
-	    .flags = get32(in + 12),
-	    .number = get64(in + 16),
-	    .first_seq = get64(in + 24),
-	    .next_seq = get64(in + 32),
-	    .file_size = get64(in + 40),
-	    .created_ms = (int64_t)get64(in + 48),
-	    .end_count = get32(in + 72),
+	    .flags = hb_le_get32(in + 12),
+	    .number = hb_le_get64(in + 16),
+	    .first_seq = hb_le_get64(in + 24),
+	    .next_seq = hb_le_get64(in + 32),
+	    .file_size = hb_le_get64(in + 40),
+	    .created_ms = (int64_t)hb_le_get64(in + 48),
+	    .end_count = hb_le_get32(in + 72),
 	};
 	memcpy(header->salt, in + 56, HB_SPOOL_SALT_SIZE);
 	for (size_t i = 0; i < HB_SPOOL_ENDS_MAX; i++) {
-		header->ends[i].number = get64(in + 80 + 16 * i);
-		header->ends[i].offset = get64(in + 88 + 16 * i);
+		header->ends[i].number = hb_le_get64(in + 80 + 16 * i);
+		header->ends[i].offset = hb_le_get64(in + 88 + 16 * i);
 	}
 	return header_is_sane(header) ? HB_SPOOL_HEADER_GOOD
 				      : HB_SPOOL_HEADER_BAD;
@@ -196,10 +158,10 @@ hb_spool_header_key(const struct hb_spool_header *header)
 	uint8_t number[8];
 	uint32_t seed;
 
-	put64(number, header->number);
+	hb_le_put64(number, header->number);
 	seed = hb_crc32c(0, header->salt, HB_SPOOL_SALT_SIZE);
 	seed = hb_crc32c(seed, number, sizeof(number));
-	return (struct hb_spool_key){seed, get32(header->salt)};
+	return (struct hb_spool_key){seed, hb_le_get32(header->salt)};
 }
 
 /* --- records -------------------------------------------------------------- */
@@ -208,21 +170,21 @@ void
 hb_spool_head_put(const struct hb_spool_head *head, struct hb_spool_key key,
     uint8_t out[HB_SPOOL_HEAD_SIZE])
 {
-	put32(out + 4, head->payload_crc);
-	put32(out + 8, head->len);
-	put32(out + 12, head->lane | (uint32_t)head->type << 24);
-	put32(out + 16, key.tag);
-	put32(out + 20, (uint32_t)(head->synced / 8));
-	put64(out + 24, head->seq);
-	put64(out + 32, (uint64_t)head->appended_ms);
-	put32(out, hb_crc32c(key.seed, out + 4, HB_SPOOL_HEAD_SIZE - 4));
+	hb_le_put32(out + 4, head->payload_crc);
+	hb_le_put32(out + 8, head->len);
+	hb_le_put32(out + 12, head->lane | (uint32_t)head->type << 24);
+	hb_le_put32(out + 16, key.tag);
+	hb_le_put32(out + 20, (uint32_t)(head->synced / 8));
+	hb_le_put64(out + 24, head->seq);
+	hb_le_put64(out + 32, (uint64_t)head->appended_ms);
+	hb_le_put32(out, hb_crc32c(key.seed, out + 4, HB_SPOOL_HEAD_SIZE - 4));
 }
 
 bool
 hb_spool_head_glance(
     const uint8_t in[HB_SPOOL_HEAD_SIZE], struct hb_spool_key key)
 {
-	return get32(in + 16) == key.tag;
+	return hb_le_get32(in + 16) == key.tag;
 }
 
 static bool
@@ -247,20 +209,21 @@ hb_spool_head_get(const uint8_t in[HB_SPOOL_HEAD_SIZE],
     struct hb_spool_key key, uint64_t offset, uint64_t limit,
     struct hb_spool_head *head)
 {
-	uint32_t word = get32(in + 12);
+	uint32_t word = hb_le_get32(in + 12);
 
 	if (!hb_spool_head_glance(in, key) ||
-	    get32(in) != hb_crc32c(key.seed, in + 4, HB_SPOOL_HEAD_SIZE - 4))
+	    hb_le_get32(in) !=
+		hb_crc32c(key.seed, in + 4, HB_SPOOL_HEAD_SIZE - 4))
 		return false;
 	*head = (struct hb_spool_head){
 	    .type = word >> 24 < HB_SPOOL_TYPE_END ? word >> 24
 						   : HB_SPOOL_TYPE_END,
 	    .lane = word & 0xffffff,
-	    .len = get32(in + 8),
-	    .payload_crc = get32(in + 4),
-	    .synced = (uint64_t)get32(in + 20) * 8,
-	    .seq = get64(in + 24),
-	    .appended_ms = (int64_t)get64(in + 32),
+	    .len = hb_le_get32(in + 8),
+	    .payload_crc = hb_le_get32(in + 4),
+	    .synced = (uint64_t)hb_le_get32(in + 20) * 8,
+	    .seq = hb_le_get64(in + 24),
+	    .appended_ms = (int64_t)hb_le_get64(in + 32),
 	};
 	return head->lane < HB_SPOOL_LANES_MAX && head->synced <= offset &&
 	       head->seq < HB_SPOOL_SEQ_MAX && offset <= limit &&
@@ -274,18 +237,18 @@ void
 hb_spool_settled_put(
     const struct hb_spool_settled *settled, uint8_t out[HB_SPOOL_PAGE_SIZE])
 {
-	put64(out, settled->number);
+	hb_le_put64(out, settled->number);
 	for (size_t i = 0; i < HB_SPOOL_PAGE_WORDS; i++)
-		put64(out + 8 + 8 * i, settled->words[i]);
+		hb_le_put64(out + 8 + 8 * i, settled->words[i]);
 }
 
 bool
 hb_spool_settled_get(
     const uint8_t in[HB_SPOOL_PAGE_SIZE], struct hb_spool_settled *settled)
 {
-	settled->number = get64(in);
+	settled->number = hb_le_get64(in);
 	for (size_t i = 0; i < HB_SPOOL_PAGE_WORDS; i++)
-		settled->words[i] = get64(in + 8 + 8 * i);
+		settled->words[i] = hb_le_get64(in + 8 + 8 * i);
 	return settled->number < HB_SPOOL_SEQ_MAX / HB_SPOOL_PAGE_SEQS;
 }
 
@@ -295,10 +258,10 @@ void
 hb_spool_entry_put(const struct hb_spool_entry *entry, uint64_t first_seq,
     uint8_t out[HB_SPOOL_ENTRY_SIZE])
 {
-	put32(out, (uint32_t)(entry->offset / 8));
-	put32(out + 4, entry->len);
-	put32(out + 8, entry->lane);
-	put32(out + 12, (uint32_t)(entry->seq - first_seq));
+	hb_le_put32(out, (uint32_t)(entry->offset / 8));
+	hb_le_put32(out + 4, entry->len);
+	hb_le_put32(out + 8, entry->lane);
+	hb_le_put32(out + 12, (uint32_t)(entry->seq - first_seq));
 }
 
 bool
@@ -306,10 +269,10 @@ hb_spool_entry_get(const uint8_t in[HB_SPOOL_ENTRY_SIZE], uint64_t first_seq,
     uint64_t end, struct hb_spool_entry *entry)
 {
 	*entry = (struct hb_spool_entry){
-	    .offset = (uint64_t)get32(in) * 8,
-	    .len = get32(in + 4),
-	    .lane = get32(in + 8),
-	    .seq = first_seq + get32(in + 12),
+	    .offset = (uint64_t)hb_le_get32(in) * 8,
+	    .len = hb_le_get32(in + 4),
+	    .lane = hb_le_get32(in + 8),
+	    .seq = first_seq + hb_le_get32(in + 12),
 	};
 	return entry->offset >= HB_SPOOL_BLOCK && entry->offset <= end &&
 	       hb_spool_record_size(entry->len) <= end - entry->offset &&
@@ -319,7 +282,7 @@ hb_spool_entry_get(const uint8_t in[HB_SPOOL_ENTRY_SIZE], uint64_t first_seq,
 void
 hb_spool_name_put(struct hb_span name, uint8_t *out)
 {
-	put16(out, (uint16_t)name.len);
+	hb_le_put16(out, (uint16_t)name.len);
 	memcpy(out + 2, name.ptr, name.len);
 }
 
@@ -330,7 +293,7 @@ hb_spool_name_get(struct hb_span *rest, struct hb_span *name)
 
 	if (rest->len < 2)
 		return false;
-	len = get16((const uint8_t *)rest->ptr);
+	len = hb_le_get16((const uint8_t *)rest->ptr);
 	if (len == 0 || len > HB_SPOOL_NAME_MAX || len > rest->len - 2)
 		return false;
 	*name = hb_span_make(rest->ptr + 2, len);
@@ -344,16 +307,16 @@ hb_spool_trailer_put(const struct hb_spool_trailer *trailer,
 {
 	memset(out, 0, HB_SPOOL_TRAILER_SIZE);
 	memcpy(out, TRAILER_MAGIC, 8);
-	put64(out + 8, trailer->end);
-	put64(out + 16, trailer->next_seq);
-	put32(out + 24, trailer->entry_count);
-	put32(out + 28, trailer->page_count);
-	put32(out + 32, trailer->lane_count);
-	put32(out + 36, trailer->footer_len);
-	put32(out + 40, trailer->footer_crc);
-	put64(out + 48, trailer->number);
-	put32(out + 56, key.tag);
-	put32(out + 60, hb_crc32c(key.seed, out, 60));
+	hb_le_put64(out + 8, trailer->end);
+	hb_le_put64(out + 16, trailer->next_seq);
+	hb_le_put32(out + 24, trailer->entry_count);
+	hb_le_put32(out + 28, trailer->page_count);
+	hb_le_put32(out + 32, trailer->lane_count);
+	hb_le_put32(out + 36, trailer->footer_len);
+	hb_le_put32(out + 40, trailer->footer_crc);
+	hb_le_put64(out + 48, trailer->number);
+	hb_le_put32(out + 56, key.tag);
+	hb_le_put32(out + 60, hb_crc32c(key.seed, out, 60));
 }
 
 static bool
@@ -381,18 +344,19 @@ hb_spool_trailer_get(const uint8_t in[HB_SPOOL_TRAILER_SIZE],
 {
 	struct hb_spool_key key = hb_spool_header_key(header);
 
-	if (memcmp(in, TRAILER_MAGIC, 8) != 0 || get32(in + 56) != key.tag ||
-	    get32(in + 60) != hb_crc32c(key.seed, in, 60))
+	if (memcmp(in, TRAILER_MAGIC, 8) != 0 ||
+	    hb_le_get32(in + 56) != key.tag ||
+	    hb_le_get32(in + 60) != hb_crc32c(key.seed, in, 60))
 		return false;
 	*trailer = (struct hb_spool_trailer){
-	    .number = get64(in + 48),
-	    .end = get64(in + 8),
-	    .next_seq = get64(in + 16),
-	    .entry_count = get32(in + 24),
-	    .page_count = get32(in + 28),
-	    .lane_count = get32(in + 32),
-	    .footer_len = get32(in + 36),
-	    .footer_crc = get32(in + 40),
+	    .number = hb_le_get64(in + 48),
+	    .end = hb_le_get64(in + 8),
+	    .next_seq = hb_le_get64(in + 16),
+	    .entry_count = hb_le_get32(in + 24),
+	    .page_count = hb_le_get32(in + 28),
+	    .lane_count = hb_le_get32(in + 32),
+	    .footer_len = hb_le_get32(in + 36),
+	    .footer_crc = hb_le_get32(in + 40),
 	};
 	return trailer_is_sane(trailer, header);
 }

@@ -14,31 +14,10 @@
 
 #include "hookbridge/clock.h"
 #include "hookbridge/crypto.h"
+#include "hookbridge/io.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
-
-bool
-hb_spool_write_all(int fd, const void *data, size_t len, uint64_t offset)
-{
-	const char *rest = data;
-
-	while (len > 0) {
-		ssize_t n = pwrite(fd, rest, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			if (n == 0)
-				errno = ENOSPC;
-			return false;
-		}
-		rest += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return true;
-}
 
 /* The file becomes a segment: header, then name, each safe before the next. */
 static bool
@@ -48,7 +27,7 @@ begin_file(struct hb_spool *spool, int fd, uint64_t pool_number,
 	uint8_t block[HB_SPOOL_BLOCK];
 
 	hb_spool_header_put(header, block);
-	if (!hb_spool_write_all(fd, block, sizeof(block), 0) ||
+	if (!hb_pwrite_all(fd, block, sizeof(block), 0) ||
 	    fdatasync(fd) != 0) {
 		hb_spool_store_fail(&spool->store, err, "beginning a segment",
 		    spool->store.path);
@@ -119,7 +98,7 @@ hb_spool_output_write(struct hb_spool_output *out, struct hb_spool_buf *buf,
 	bool ok;
 
 	memset(hb_spool_buf_add(buf, pad), 0, pad);
-	ok = hb_spool_write_all(out->fd, buf->ptr, buf->len, out->end);
+	ok = hb_pwrite_all(out->fd, buf->ptr, buf->len, out->end);
 	buf->len = len;
 	if (!ok)
 		return fail(out, err, "writing");

@@ -278,9 +278,6 @@ bool hb_spool_output_write(struct hb_spool_output *out,
 bool hb_spool_output_sync(
     struct hb_spool_output *out, struct hb_error *err) HB_MUST_CHECK;
 void hb_spool_output_close(struct hb_spool_output *out);
-/* Writes all of it, or fails with errno. */
-bool hb_spool_write_all(
-    int fd, const void *data, size_t len, uint64_t offset) HB_MUST_CHECK;
 
 /* --- footer.c ------------------------------------------------------------- */
 
@@ -487,5 +484,7 @@ void hb_spool_set_state(struct hb_spool *spool, enum hb_spool_state state,
     const struct hb_error *err);
 /* There may be room again. */
 void hb_spool_state_eased(struct hb_spool *spool);
+/* Whether that record is there and not settled. Takes the lock. */
+bool hb_spool_is_live(struct hb_spool *spool, uint64_t seq);
 
 #endif

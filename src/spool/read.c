@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hookbridge/crc32c.h"
+#include "hookbridge/io.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
@@ -19,22 +19,11 @@
 bool
 hb_spool_read_all(int fd, void *data, size_t len, uint64_t offset)
 {
-	char *rest = data;
+	ssize_t n = hb_pread_all(fd, data, len, offset);
 
-	while (len > 0) {
-		ssize_t n = pread(fd, rest, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
-			errno = EBADMSG;
-		if (n <= 0)
-			return false;
-		rest += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return true;
+	if (n >= 0 && (size_t)n < len)
+		errno = EBADMSG;
+	return n == (ssize_t)len;
 }
 
 enum hb_spool_got_header

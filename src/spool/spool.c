@@ -146,15 +146,20 @@ hb_spool_settle(const struct hb_spool_ref *ref)
 }
 
 bool
-hb_spool_is_settled(const struct hb_spool_ref *ref)
+hb_spool_is_live(struct hb_spool *spool, uint64_t seq)
 {
-	struct hb_spool *spool = ref->lane->spool;
 	bool is_live;
 
 	pthread_mutex_lock(&spool->lock);
-	is_live = hb_spool_bits_has(&spool->live, ref->seq);
+	is_live = hb_spool_bits_has(&spool->live, seq);
 	pthread_mutex_unlock(&spool->lock);
-	return !is_live;
+	return is_live;
+}
+
+bool
+hb_spool_is_settled(const struct hb_spool_ref *ref)
+{
+	return !hb_spool_is_live(ref->lane->spool, ref->seq);
 }
 
 /* --- state ---------------------------------------------------------------- */

@@ -20,13 +20,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hookbridge/dir.h"
 #include "hookbridge/log.h"
 #include "hookbridge/mem.h"
 #include "parts.h"
+
+#define LOCK "lock"
 
 static void
 count_error(const struct hb_spool_store *store)
@@ -62,77 +64,6 @@ hb_spool_store_warn(
 
 /* --- opening -------------------------------------------------------------- */
 
-/* Nobody but us, or root, may change what we will believe. */
-static bool
-check_directory(const struct hb_spool_store *store, struct hb_error *err)
-{
-	struct stat st;
-
-	if (fstat(store->dir, &st) != 0)
-		return hb_fail(err, HB_E_CONFIG, "%s: %s", store->path,
-		    strerror(errno));
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return hb_fail(err, HB_E_CONFIG,
-		    "%s: this directory belongs to another user (uid %u)",
-		    store->path, (unsigned)st.st_uid);
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return hb_fail(err, HB_E_CONFIG,
-		    "%s: others may write to this directory; chmod 0700 it",
-		    store->path);
-	return true;
-}
-
-static long
-read_pid(int fd)
-{
-	char text[24] = "";
-
-	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? atol(text) : 0;
-}
-
-static bool
-take_lock(struct hb_spool_store *store, struct hb_error *err)
-{
-	char pid[24];
-	int len;
-
-	store->lock = openat(store->dir, "lock",
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (store->lock < 0)
-		return hb_fail(err, HB_E_CONFIG, "%s/lock: %s", store->path,
-		    strerror(errno));
-	if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK
-			   ? hb_fail(err, HB_E_CONFIG,
-				 "%s: process %ld uses this directory",
-				 store->path, read_pid(store->lock))
-			   : hb_fail(err, HB_E_CONFIG, "%s/lock: locking: %s",
-				 store->path, strerror(errno));
-	len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	/* Only for people to read: on a full disk it is left out. */
-	if (ftruncate(store->lock, 0) != 0 ||
-	    pwrite(store->lock, pid, (size_t)len, 0) != len)
-		hb_spool_store_warn(store, "writing our pid", "lock");
-	return true;
-}
-
-/* Its own name must outlive a crash, too. */
-static bool
-sync_parent(const struct hb_spool_store *store, struct hb_error *err)
-{
-	int fd = openat(store->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* EACCES: we may not read there; EINVAL: there is no such thing. */
-	bool ok = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL
-			  : errno == EACCES && syncfs(store->dir) == 0;
-
-	if (!ok)
-		hb_fail(err, HB_E_CONFIG, "%s: syncing its parent: %s",
-		    store->path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 static void
 find_metrics(struct hb_spool_store *store)
 {
@@ -142,6 +73,22 @@ find_metrics(struct hb_spool_store *store)
 	    hb_metric_get(HB_M_SPOOL_QUARANTINED, NULL, NULL, NULL, NULL);
 }
 
+static bool
+open_for_writing(struct hb_spool_store *store, struct hb_error *err)
+{
+	find_metrics(store);
+	store->dir = hb_dir_make(AT_FDCWD, store->path, store->path, err);
+	if (store->dir < 0)
+		return false;
+	store->lock = hb_dir_lock(store->dir, LOCK, store->path, err);
+	if (store->lock < 0)
+		return false;
+	/* Only for people to read: on a full disk it is left out. */
+	if (!hb_dir_sign(store->lock))
+		hb_spool_store_warn(store, "writing our pid", LOCK);
+	return true;
+}
+
 bool
 hb_spool_store_open(struct hb_spool_store *store, const char *path,
     bool for_writing, struct hb_error *err)
@@ -149,19 +96,9 @@ hb_spool_store_open(struct hb_spool_store *store, const char *path,
 	store->path = hb_xstrdup(path);
 	store->lock = -1;
 	if (for_writing)
-		find_metrics(store);
-	if (for_writing && mkdir(path, 0700) != 0 && errno != EEXIST)
-		return hb_fail(
-		    err, HB_E_CONFIG, "%s: %s", path, strerror(errno));
-	store->dir =
-	    open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (store->dir < 0)
-		return hb_fail(err, HB_E_CONFIG, "%s: %s", path,
-		    errno == ELOOP ? "this is a symbolic link"
-				   : strerror(errno));
-	return !for_writing ||
-	       (check_directory(store, err) && take_lock(store, err) &&
-		   sync_parent(store, err));
+		return open_for_writing(store, err);
+	store->dir = hb_dir_open(AT_FDCWD, path, path, err);
+	return store->dir >= 0;
 }
 
 void
@@ -180,15 +117,7 @@ hb_spool_store_close(struct hb_spool_store *store)
 bool
 hb_spool_store_in_use(const struct hb_spool_store *store)
 {
-	int fd = openat(store->dir, "lock",
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool in_use;
-
-	if (fd < 0)
-		return false;
-	in_use = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-	close(fd);
-	return in_use;
+	return hb_dir_is_locked(store->dir, LOCK);
 }
 
 /* --- names ---------------------------------------------------------------- */
@@ -230,25 +159,13 @@ kind_of(const char *name, uint64_t *number)
 	return HB_SPOOL_OTHER_FILE;
 }
 
-/* A directory stream of its own position. */
-static DIR *
-open_stream(const struct hb_spool_store *store)
-{
-	int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (stream == NULL && fd >= 0)
-		close(fd);
-	return stream;
-}
-
 bool
 hb_spool_store_list(const struct hb_spool_store *store,
     void (*each)(void *arg, enum hb_spool_kind kind, uint64_t number,
 	uint64_t size),
     void *arg, struct hb_error *err)
 {
-	DIR *stream = open_stream(store);
+	DIR *stream = hb_dir_stream(store->dir);
 	struct dirent *entry;
 	bool ok;
 
@@ -369,11 +286,10 @@ reuse_file(struct hb_spool_store *store, uint64_t number, struct hb_error *err)
 	return fd;
 }
 
-/* EINVAL: file systems that have no such thing. */
 static bool
 sync_directory(struct hb_spool_store *store, struct hb_error *err)
 {
-	if (fsync(store->dir) != 0 && errno != EINVAL)
+	if (!hb_dir_sync(store->dir))
 		return hb_spool_store_fail(store, err, "syncing", store->path);
 	store->is_renamed = false;
 	return true;

@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "hookbridge/le.h"
 #include "hookbridge/mem.h"
 
 #define FLAG_DEDUP 1u
@@ -82,32 +83,17 @@ static const struct field {
 /* --- numbers -------------------------------------------------------------- */
 
 static char *
-put32(char *p, uint64_t v)
+put32(char *out, uint64_t v)
 {
-	for (int i = 0; i < 4; i++)
-		p[i] = (char)(v >> 8 * i);
-	return p + 4;
+	hb_le_put32(out, (uint32_t)v);
+	return out + 4;
 }
 
 static char *
-put64(char *p, uint64_t v)
+put64(char *out, uint64_t v)
 {
-	return put32(put32(p, v), v >> 32);
-}
-
-static uint32_t
-get32(const char *p)
-{
-	const uint8_t *u = (const uint8_t *)p;
-
-	return u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 |
-	       (uint32_t)u[3] << 24;
-}
-
-static uint64_t
-get64(const char *p)
-{
-	return get32(p) | (uint64_t)get32(p + 4) << 32;
+	hb_le_put64(out, v);
+	return out + 8;
 }
 
 /* --- putting together ----------------------------------------------------- */
@@ -231,7 +217,7 @@ next_field(struct hb_span *rest, uint8_t *tag, struct hb_span *content)
 
 	if (rest->len < FIELD_SIZE)
 		return false;
-	len = get32(rest->ptr + 1);
+	len = hb_le_get32(rest->ptr + 1);
 	if (len > rest->len - FIELD_SIZE)
 		return false;
 	*tag = (uint8_t)rest->ptr[0];
@@ -274,7 +260,7 @@ split_header(struct hb_span content, struct hb_header *header)
 
 	if (content.len < 4)
 		return false;
-	len = get32(content.ptr);
+	len = hb_le_get32(content.ptr);
 	content = hb_span_skip(content, 4);
 	if (len > content.len)
 		return false;
@@ -361,7 +347,8 @@ check_fixed(const char *bytes, size_t len, struct hb_error *err)
 		    "a record of version %u; this program reads version %d",
 		    (uint8_t)bytes[0], HB_RECORD_VERSION);
 	if (len < HB_RECORD_FIXED_SIZE ||
-	    get32(bytes + 4) < HB_RECORD_FIXED_SIZE || get32(bytes + 4) > len)
+	    hb_le_get32(bytes + 4) < HB_RECORD_FIXED_SIZE ||
+	    hb_le_get32(bytes + 4) > len)
 		return hb_fail(err, HB_E_IO,
 		    "a record of %zu bytes is shorter than its head", len);
 	if (bytes[1] < HB_RECORD_DELIVERY || bytes[1] > HB_RECORD_MESSAGE)
@@ -379,12 +366,12 @@ take_fixed(struct hb_record *rec, enum hb_record_kind kind,
 	rec->is_message = kind == HB_RECORD_MESSAGE;
 	rec->dedup = (flags & FLAG_DEDUP) != 0;
 	rec->dead_letter = (flags & FLAG_DEAD_LETTER) != 0;
-	rec->received_ms = (int64_t)get64(rec->bytes + 8);
-	rec->webhook_timestamp = (int64_t)get64(rec->bytes + 16);
+	rec->received_ms = (int64_t)hb_le_get64(rec->bytes + 8);
+	rec->webhook_timestamp = (int64_t)hb_le_get64(rec->bytes + 16);
 	rec->body = rec->value = HB_SPAN_NONE;
 	rec->headers = NULL;
-	hold->boot = get64(rec->bytes + 24);
-	hold->ticket = get64(rec->bytes + 32);
+	hold->boot = hb_le_get64(rec->bytes + 24);
+	hold->ticket = hb_le_get64(rec->bytes + 32);
 }
 
 /* Room for the headers that were counted, behind the bytes. */
@@ -411,7 +398,7 @@ hb_record_get(struct hb_record *rec, size_t len, struct hb_record_hold *hold,
 	if (!check_fixed(rec->bytes, len, err))
 		return false;
 	kind = (enum hb_record_kind)rec->bytes[1];
-	head_len = get32(rec->bytes + 4);
+	head_len = hb_le_get32(rec->bytes + 4);
 	take_fixed(rec, kind, hold);
 	if (!take_fields(rec, kind, head_len, err) ||
 	    !check_fields(rec, kind, err))

@@ -492,11 +492,11 @@ directories(void **state)
 	assert_int_equal(chmod(rig_file(&rig, "one", ""), 0700), 0);
 	rig_init(&link);
 	assert_int_equal(symlink(rig.path, link.path), 0);
-	refused(&link, "opening it");
+	refused(&link, "symbolic links are not followed");
 	link.cfg.claims.directory = rig_file(&rig, "not", "there");
-	refused(&link, "making it");
+	refused(&link, "No such file");
 	link.cfg.claims.directory = rig_file(&rig, "one", ABC);
-	refused(&link, "opening it");
+	refused(&link, "not a directory");
 	rig_open(&rig);
 	rig_assert_stats(&rig, 1, 3);
 	/* It became open to others meanwhile: what they put is not handed

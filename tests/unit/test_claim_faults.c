@@ -344,7 +344,7 @@ opening(void **state)
 	/* The pid in the lock, the leftover: it opens without them; the last
 	 * time nothing failed. */
 	assert_in_range(opened, 2, 3);
-	assert_in_range(n, 9, 12);
+	assert_in_range(n, 11, 14);
 	rig_open(&rig);
 	rig_assert_stats(&rig, 1, 3);
 	rig_close(&rig);
