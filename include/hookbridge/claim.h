@@ -3,8 +3,9 @@
  *
  * The event goes out with a reference, urn:hookbridge:claim:DIGEST, and the
  * body as received is fetched by its SHA-256. Files are named by it, in a
- * folder for each endpoint; they go when they are older than claims.max_age,
- * and never earlier: a store that is full takes no more.
+ * folder for each endpoint; they go when they are older than claims.max_age and
+ * than what still waits to be published, and never earlier: a store that is
+ * full takes no more.
  * Called by: the tracker puts; admin lists and reads.
  * Thread: putting and counting any; the file work is done on the helper's loop.
  * Listing and reading any; they block. */
@@ -24,6 +25,11 @@ struct hb_claims *hb_claims_open(const struct hb_config *cfg,
 /* The helper's loop runs no more; freeing it may come before or after, and what
  * it still puts then is put. NULL is allowed. */
 void hb_claims_close(struct hb_claims *claims);
+/* Nothing goes that a delivery may refer to which waits: oldest_ms(arg) tells
+ * when the oldest of them was kept, by the wall clock, or 0 if none is. It runs
+ * on the helper's loop, which does not run yet, and may until that is freed. */
+void hb_claims_guard(struct hb_claims *claims, int64_t (*oldest_ms)(void *arg),
+    void *arg);
 
 /* Embedded by who has a body kept. */
 struct hb_claim_put {

@@ -57,6 +57,21 @@ struct hb_span hb_render_place(const struct hb_render *render,
 void hb_render_dead_letter(struct hb_render *render,
     const struct hb_target_conf *target, const char *reason,
     struct hb_span destination, struct hb_message *msg);
+
+/* What a dead letter has besides: who set it aside, and why. What is absent is
+ * left out. */
+struct hb_dead_reasons {
+	const char *reason;
+	struct hb_span endpoint;
+	int64_t received_ms;
+	struct hb_span destination; /* "sink:name" */
+	struct hb_span webhook_id;
+};
+#define HB_DEAD_REASONS 5 /* headers, at the most */
+/* Says them by headers behind those that are there; their number then. */
+size_t hb_render_reasons(const struct hb_dead_reasons *reasons,
+    struct hb_arena *arena, struct hb_header *headers, size_t count);
+
 /* What it costs while under way: bytes + 512 + 128 for each header. */
 uint64_t hb_message_cost(const struct hb_message *msg);
 

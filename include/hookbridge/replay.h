@@ -3,8 +3,9 @@
  *
  * One reader for each destination of the configuration, on a loop of its own:
  * it reads in the order of keeping, sends patiently within a window, and
- * settles what is confirmed. What is refused becomes a dead letter. While a
- * destination is down nothing is read for it.
+ * settles what is confirmed. What is refused goes to the destination
+ * dead_letter, or becomes a dead letter. While a destination is down nothing is
+ * read for it.
  * Thread: made and freed while the loop does not run; stop any. */
 #ifndef HOOKBRIDGE_REPLAY_H
 #define HOOKBRIDGE_REPLAY_H

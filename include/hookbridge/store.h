@@ -58,6 +58,9 @@ const struct hb_shelf *hb_store_shelves(struct hb_store *store,
 void hb_store_stats(struct hb_store *store, enum hb_shelf_kind kind,
     struct hb_spool_stats *stats);
 
+/* When the oldest delivery was kept, orphans included, or somewhat before; by
+ * the wall clock. 0: none is. */
+int64_t hb_store_oldest_ms(struct hb_store *store);
 /* Brings the gauges up to date that change by themselves: ages. */
 void hb_store_show(struct hb_store *store);
 

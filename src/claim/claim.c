@@ -10,6 +10,10 @@
  * again renews it. The clock of ages is the monotonic one: a wall clock that
  * jumps expires nothing while we run. Between runs the files' times tell.
  *
+ * A delivery that is kept on disk may wait for longer, and refer to a body that
+ * was put somewhat before: then the body stays, too. Whether it was is told by
+ * the wall clock, which both have noted at the time.
+ *
  * Invariants: (1) what was promised is in the index, whose list is in order of
  * age; (2) a file that could not be removed stays there, and counts. */
 #include <errno.h>
@@ -24,15 +28,30 @@
 
 #define SWEEP_MS 60000
 #define SWEEP_FILES 64 /* removed at once, then others have their turn */
+#define LEAD_MS 60000  /* that delivering takes in excess of its deadlines */
 
 /* --- going ---------------------------------------------------------------- */
 
-static bool
-is_expired(const struct hb_claims *claims, const struct hb_claims_entry *entry)
+/* What was put from then on may be needed by a delivery that waits. */
+static int64_t
+needed_since(const struct hb_claims *claims)
 {
-	int64_t age = (int64_t)hb_clock_mono_ms() - entry->kept_ms;
+	int64_t oldest_ms = 0;
 
-	return age > 0 && (uint64_t)age > claims->max_age_ms;
+	if (claims->oldest_ms != NULL)
+		oldest_ms = claims->oldest_ms(claims->oldest_arg);
+	return oldest_ms != 0 ? oldest_ms - (int64_t)claims->lead_ms
+			      : INT64_MAX;
+}
+
+static bool
+is_expired(const struct hb_claims *claims, const struct hb_claims_entry *entry,
+    int64_t needed_ms)
+{
+	int64_t age = (int64_t)hb_clock_mono_ms() - entry->kept.mono_ms;
+
+	return age > 0 && (uint64_t)age > claims->max_age_ms &&
+	       entry->kept.wall_ms < needed_ms;
 }
 
 static void
@@ -72,12 +91,13 @@ static unsigned
 sweep_some(struct hb_claims *claims)
 {
 	struct hb_claims_entry *entry = claims->index.oldest;
+	int64_t needed_ms = needed_since(claims);
 	unsigned removed = 0;
 
 	for (int i = 0; i < SWEEP_FILES; i++) {
 		struct hb_claims_entry *newer;
 
-		if (entry == NULL || !is_expired(claims, entry))
+		if (entry == NULL || !is_expired(claims, entry, needed_ms))
 			break;
 		newer = entry->newer;
 		removed += remove_file(claims, entry);
@@ -210,7 +230,8 @@ keep(struct hb_claims *claims, struct hb_claims_folder *folder, int fd,
 	    !write_body(claims, folder, fd, digest, put))
 		return false;
 	hb_claims_index_put(&claims->index, folder, digest, put->body.len,
-	    (int64_t)hb_clock_mono_ms());
+	    (struct hb_claims_time){
+		(int64_t)hb_clock_mono_ms(), hb_clock_wall_ms()});
 	return true;
 }
 
@@ -309,16 +330,20 @@ digit(char c)
 static void
 add_found(struct hb_claims_index *index, const struct hb_claim_file *file)
 {
-	int64_t age = hb_clock_wall_ms() - file->kept_ms;
+	int64_t now_ms = hb_clock_wall_ms();
+	int64_t age = now_ms - file->kept_ms;
 	uint8_t digest[HB_SHA256_SIZE];
 
 	for (size_t i = 0; i < sizeof(digest); i++)
 		digest[i] = (uint8_t)(digit(file->digest[2 * i]) << 4 |
 				      digit(file->digest[2 * i + 1]));
 	/* A time that is yet to come says nothing. */
+	if (age < 0)
+		age = 0;
 	hb_claims_index_put(index,
 	    hb_claims_index_folder(index, file->endpoint), digest, file->size,
-	    (int64_t)hb_clock_mono_ms() - (age > 0 ? age : 0));
+	    (struct hb_claims_time){
+		(int64_t)hb_clock_mono_ms() - age, now_ms - age});
 }
 
 static bool
@@ -374,6 +399,8 @@ hb_claims_open(const struct hb_config *cfg, struct hb_loop *helper,
 	claims->max_size = cfg->claims.max_size;
 	claims->max_share = share_of(cfg);
 	claims->max_age_ms = cfg->claims.max_age_ms;
+	claims->lead_ms = cfg->delivery.ack_timeout_ms +
+			  cfg->delivery.hard_timeout_ms + LEAD_MS;
 	if (!hb_claims_tree_open(
 		&claims->tree, cfg->claims.directory, &why) ||
 	    !recover(claims, &why)) {
@@ -385,6 +412,14 @@ hb_claims_open(const struct hb_config *cfg, struct hb_loop *helper,
 	hb_timer_init(&claims->sweep, helper, on_sweep);
 	hb_timer_set(&claims->sweep, 0);
 	return claims;
+}
+
+void
+hb_claims_guard(
+    struct hb_claims *claims, int64_t (*oldest_ms)(void *arg), void *arg)
+{
+	claims->oldest_ms = oldest_ms;
+	claims->oldest_arg = arg;
 }
 
 void

@@ -164,7 +164,7 @@ entry_new(struct hb_claims_index *index, struct hb_claims_folder *folder,
 void
 hb_claims_index_put(struct hb_claims_index *index,
     struct hb_claims_folder *folder, const uint8_t *digest, uint64_t size,
-    int64_t kept_ms)
+    struct hb_claims_time kept)
 {
 	struct hb_claims_entry *entry =
 	    hb_claims_index_find(index, folder, digest);
@@ -175,7 +175,7 @@ hb_claims_index_put(struct hb_claims_index *index,
 		entry = entry_new(index, folder, digest);
 	count(index, folder, 0, (int64_t)(size - entry->size));
 	entry->size = size;
-	entry->kept_ms = kept_ms;
+	entry->kept = kept;
 	list_add(index, entry);
 }
 

@@ -13,7 +13,6 @@
 #ifndef HB_CLAIM_PARTS_H
 #define HB_CLAIM_PARTS_H
 
-#include <dirent.h>
 #include <stdatomic.h>
 
 #include "hookbridge/arena.h"
@@ -46,8 +45,6 @@ int hb_claims_folder_open(
 /* Makes it, unless it is there; its name is safe on disk. */
 bool hb_claims_folder_make(
     const struct hb_claims_tree *tree, const char *name, struct hb_error *err);
-/* A stream over a directory, of its own position; NULL and errno. */
-DIR *hb_claims_stream(int dir);
 bool hb_claims_sync(int dir, const char *name, struct hb_error *err);
 
 /* errno as a sentence: HB_E_RESOURCE "claims-full" if that is what it says,
@@ -75,13 +72,19 @@ struct hb_claims_folder {
 	bool is_made; /* it is there, and its name is safe on disk */
 };
 
+/* When something was put: by the monotonic clock, as all ages are, maybe
+ * before 0; and by the wall clock of that moment. */
+struct hb_claims_time {
+	int64_t mono_ms, wall_ms;
+};
+
 struct hb_claims_entry {
 	struct hb_claims_entry *older, *newer;
 	struct hb_claims_entry *next; /* in its bucket */
 	struct hb_claims_folder *folder;
 	uint8_t digest[HB_SHA256_SIZE];
 	uint64_t size;
-	int64_t kept_ms; /* monotonic, like all ages; maybe before 0 */
+	struct hb_claims_time kept;
 };
 
 struct hb_claims_index {
@@ -106,7 +109,7 @@ struct hb_claims_entry *hb_claims_index_find(
  * the newest. */
 void hb_claims_index_put(struct hb_claims_index *index,
     struct hb_claims_folder *folder, const uint8_t *digest, uint64_t size,
-    int64_t kept_ms);
+    struct hb_claims_time kept);
 void hb_claims_index_remove(
     struct hb_claims_index *index, struct hb_claims_entry *entry);
 
@@ -133,6 +136,10 @@ struct hb_claims {
 	struct hb_claims_tree tree;
 	struct hb_claims_index index;
 	uint64_t max_size, max_share, max_age_ms;
+	/* From a body's put to when its delivery is kept, at the most. */
+	uint64_t lead_ms;
+	int64_t (*oldest_ms)(void *arg); /* NULL: nothing waits, ever */
+	void *oldest_arg;
 	struct hb_loop *helper;
 	struct hb_timer sweep;
 	uint64_t expired; /* removed, and not told yet */

@@ -132,7 +132,14 @@ stop_loops(struct hb_daemon *daemon)
 
 /* --- what is shared ------------------------------------------------------- */
 
-/* What is on disk, as far as it is configured. */
+static int64_t
+oldest_delivery(void *arg)
+{
+	return hb_store_oldest_ms(arg);
+}
+
+/* What is on disk, as far as it is configured. Deliveries that are kept may
+ * refer to claims. */
 static bool
 open_disk(struct hb_daemon *daemon, struct hb_error *err)
 {
@@ -149,6 +156,9 @@ open_disk(struct hb_daemon *daemon, struct hb_error *err)
 		if (daemon->claims == NULL)
 			return false;
 	}
+	if (daemon->claims != NULL && daemon->store != NULL)
+		hb_claims_guard(daemon->claims, oldest_delivery,
+		    daemon->store);
 	daemon->dedup = hb_dedup_new(cfg, helper, err);
 	return daemon->dedup != NULL;
 }

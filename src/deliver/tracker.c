@@ -14,7 +14,8 @@
  *   nothing is lent any more     the tracker ends, and what is left with it
  *
  * At the ack deadline what is still with a sink is kept as well, and the
- * receipt waits for that, which takes milliseconds.
+ * receipt waits for that, which takes milliseconds. What is sent later than
+ * that, since the claim took so long, is kept at once.
  *
  * Invariant: an event is marked seen only when every parcel of it is settled,
  * and then only once. */
@@ -140,8 +141,16 @@ hb_tracker_look(struct hb_tracker *tracker)
 
 /* --- couriers ------------------------------------------------------------- */
 
-/* What is still with a sink goes to the store too. An event that was not
- * started yet finds itself late. */
+/* What is still with a sink goes to the store too. */
+static void
+keep_late(struct hb_tracker *tracker)
+{
+	for (size_t i = 0; i < tracker->parcel_count; i++)
+		if (tracker->parcels[i].is_at_sink)
+			(void)hb_parcel_keep_late(&tracker->parcels[i]);
+}
+
+/* An event that was not started yet finds itself late. */
 static void
 on_ack_due(struct hb_deadline *ack)
 {
@@ -151,9 +160,7 @@ on_ack_due(struct hb_deadline *ack)
 	tracker->late = true;
 	if (tracker->lent == 0)
 		return;
-	for (size_t i = 0; i < tracker->parcel_count; i++)
-		if (tracker->parcels[i].is_at_sink)
-			(void)hb_parcel_keep_late(&tracker->parcels[i]);
+	keep_late(tracker);
 	hb_tracker_look(tracker);
 }
 
@@ -218,6 +225,8 @@ start_parcels(struct hb_tracker *tracker)
 		else
 			hb_parcel_start(parcel);
 	}
+	if (tracker->late)
+		keep_late(tracker);
 	hb_tracker_look(tracker);
 }
 

@@ -33,7 +33,7 @@
 
 #define ATTRIBUTES_MAX 10
 #define FIXED_MAX (ATTRIBUTES_MAX + 3)
-#define DEAD_MAX (FIXED_MAX + 5)
+#define DEAD_MAX (FIXED_MAX + HB_DEAD_REASONS)
 #define VALUE_MAX 1024 /* of what data puts into a header */
 
 #define MESSAGE_COST 512
@@ -66,16 +66,21 @@ add(struct headers *headers, struct hb_span name, struct hb_span value)
 }
 
 static struct hb_span
-received_at(struct hb_render *render)
+iso_time(int64_t wall_ms, struct hb_arena *arena)
 {
 	char iso[HB_TIME_ISO_SIZE];
-	size_t len;
+	size_t len = hb_clock_iso(wall_ms, iso);
 
-	if (!hb_span_is_set(render->received_at)) {
-		len = hb_clock_iso(render->ev->received_ms, iso);
-		render->received_at =
-		    hb_arena_dup(render->ev->arena, hb_span_make(iso, len));
-	}
+	return hb_arena_dup(arena, hb_span_make(iso, len));
+}
+
+static struct hb_span
+received_at(struct hb_render *render)
+{
+	const struct hb_event *ev = render->ev;
+
+	if (!hb_span_is_set(render->received_at))
+		render->received_at = iso_time(ev->received_ms, ev->arena);
 	return render->received_at;
 }
 
@@ -247,20 +252,36 @@ hb_render_claimed_leg(struct hb_render *render, const struct hb_leg *leg,
 
 /* --- dead letters --------------------------------------------------------- */
 
-/* Who set it aside and why. */
+size_t
+hb_render_reasons(const struct hb_dead_reasons *reasons,
+    struct hb_arena *arena, struct hb_header *headers, size_t count)
+{
+	struct headers all = {headers, count};
+
+	add(&all, HB_SPAN("hb_reason"), hb_span_of(reasons->reason));
+	add(&all, HB_SPAN("hb_endpoint"), reasons->endpoint);
+	add(&all, HB_SPAN("hb_received_at"),
+	    iso_time(reasons->received_ms, arena));
+	add(&all, HB_SPAN("hb_destination"),
+	    hb_text_encode(
+		hb_text_cut(reasons->destination, VALUE_MAX), arena));
+	add(&all, HB_SPAN("hb_webhook_id"),
+	    hb_text_encode(reasons->webhook_id, arena));
+	return all.count;
+}
+
 static void
-add_reasons(struct headers *headers, struct hb_render *render,
+add_reasons(struct headers *headers, const struct hb_event *ev,
     const char *reason, struct hb_span destination)
 {
-	struct hb_event *ev = render->ev;
+	const struct hb_dead_reasons reasons = {.reason = reason,
+	    .endpoint = hb_span_of(ev->endpoint->name),
+	    .received_ms = ev->received_ms,
+	    .destination = destination,
+	    .webhook_id = ev->webhook_id};
 
-	add(headers, HB_SPAN("hb_reason"), hb_span_of(reason));
-	add(headers, HB_SPAN("hb_endpoint"), hb_span_of(ev->endpoint->name));
-	add(headers, HB_SPAN("hb_received_at"), received_at(render));
-	add(headers, HB_SPAN("hb_destination"),
-	    hb_text_encode(hb_text_cut(destination, VALUE_MAX), ev->arena));
-	add(headers, HB_SPAN("hb_webhook_id"),
-	    hb_text_encode(ev->webhook_id, ev->arena));
+	headers->count = hb_render_reasons(
+	    &reasons, ev->arena, headers->items, headers->count);
 }
 
 struct hb_span
@@ -297,7 +318,7 @@ hb_render_dead_letter(struct hb_render *render,
 	    ev->usable ? HB_SPAN("application/json")
 		       : HB_SPAN("application/octet-stream"));
 	add_trace(&headers, ev);
-	add_reasons(&headers, render, reason, destination);
+	add_reasons(&headers, ev, reason, destination);
 	finish(msg, ev, &headers);
 }
 

@@ -6,12 +6,14 @@
  *                         too large │           refused │   it stays on disk,
  *                                   │            poison │   the reader rests
  *                                   ▼                   ▼
- *                                  dead letter kept ─► settled
+ *                      kept for dead_letter (copy.c) ─► settled
+ *                                   │ no, or not now    ▲
+ *                                   └─► dead letter kept
  *
  * A record is settled only when what takes its place is safe: confirmed by its
- * broker, or synced among the dead letters. Whoever settles it first counts it:
- * an operator may drop it meanwhile, and then a dead letter of it is taken
- * back.
+ * broker, or synced for another one, or among the dead letters. Whoever settles
+ * it first counts it: an operator may drop it meanwhile, and then what took its
+ * place is taken back.
  *
  * After the replay was stopped only confirmations matter; the rest is for the
  * next start. */
@@ -142,11 +144,23 @@ settle_dead(struct hb_flight *flight)
 }
 
 static void
+keep_dead(struct hb_flight *flight)
+{
+	flight->is_copied = false;
+	hb_store_keep_dead_record(flight->reader->replay->env.store,
+	    &flight->keep, &flight->rec, flight->reason);
+}
+
+static void
 on_kept(struct hb_keep *keep)
 {
 	struct hb_flight *flight =
 	    hb_container_of(keep, struct hb_flight, keep);
 
+	if (!keep->ok && flight->is_copied) {
+		keep_dead(flight);
+		return;
+	}
 	if (keep->ok)
 		settle_dead(flight);
 	else
@@ -154,17 +168,17 @@ on_kept(struct hb_keep *keep)
 	end(flight);
 }
 
-/* It will never be delivered: to the dead letters. */
+/* It will never be delivered: to the destination dead_letter, or among the
+ * dead letters. */
 static void
 set_aside(struct hb_flight *flight, const char *reason)
 {
-	const struct hb_replay_env *env = &flight->reader->replay->env;
-
 	flight->reason = reason;
-	flight->keep.home = env->loop;
+	flight->keep.home = flight->reader->replay->env.loop;
 	flight->keep.done = on_kept;
-	hb_store_keep_dead_record(env->store, &flight->keep, &flight->rec,
-	    reason);
+	flight->is_copied = hb_copy_keep(flight);
+	if (!flight->is_copied)
+		keep_dead(flight);
 }
 
 /* --- reports -------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libhookbridge_a_SOURCES += \
+	%D%/copy.c \
 	%D%/flight.c \
 	%D%/parts.h \
 	%D%/reader.c \

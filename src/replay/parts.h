@@ -5,6 +5,7 @@
  *   room.c      the memory that all readers share
  *   reader.c    one destination: what is read, and when
  *   flight.c    one record: sent, reported, settled or set aside
+ *   copy.c      what is set aside, for the destination dead_letter
  *   suspect.c   whether one record is to blame; pure
  *
  * All of it is touched on the replay's loop only, but for what is atomic. */
@@ -108,8 +109,9 @@ struct hb_flight {
 	struct hb_record rec;
 	uint64_t bytes; /* taken of the room */
 	struct hb_delivery delivery;
-	struct hb_keep keep; /* of its dead letter */
+	struct hb_keep keep; /* of its dead letter, or of the copy instead */
 	const char *reason;  /* likewise */
+	bool is_copied;      /* it is that copy */
 };
 
 /* Counts as in flight from here on; NULL when the replay has stopped. */
@@ -120,5 +122,11 @@ void hb_flight_free(struct hb_flight *flight);
 uint64_t hb_flight_cost(const struct hb_flight *flight);
 /* Sends it, or sets it aside. Frees itself later, and wakes the reader. */
 void hb_flight_begin(struct hb_flight *flight);
+
+/* --- copy.c --------------------------------------------------------------- */
+
+/* Begins to keep the record, which has a reason to be set aside, for the
+ * destination dead_letter; false: there is none that could take it. */
+bool hb_copy_keep(struct hb_flight *flight);
 
 #endif

@@ -11,10 +11,10 @@
  *        an append succeeds, or the spool says so
  *
  * A spool whose budget is used up says by itself when records were settled and
- * there is room again. One that the disk has refused does not know that the
- * disk is well again, unless somebody tries: every TRY_MS who asks is told that
- * there is room, for TRY_OPEN_MS. That is long enough for one event, which asks
- * for each of its destinations and is kept for all of them or for none. */
+ * there is room again. One that the disk has refused looks by itself whether
+ * the disk is well again, but only every few seconds: every TRY_MS who asks is
+ * told that there is room, for TRY_OPEN_MS. That is long enough for one event,
+ * which asks for each of its destinations and is kept for all or for none. */
 #include <stdlib.h>
 
 #include "hookbridge/clock.h"

@@ -9,14 +9,13 @@
  *
  * A part that is too small for several segments of segment_size has smaller
  * ones, which bounds what it takes as one record. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hookbridge/clock.h"
+#include "hookbridge/dir.h"
 #include "parts.h"
 
 #define SEGMENTS_MIN 8
@@ -30,60 +29,13 @@
 
 /* Who may write here can put other directories in the place of ours. */
 static bool
-check_directory(int dir, const char *path, struct hb_error *err)
-{
-	struct stat st;
-
-	if (fstat(dir, &st) != 0)
-		return hb_fail(
-		    err, HB_E_CONFIG, "%s: %s", path, strerror(errno));
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return hb_fail(err, HB_E_CONFIG,
-		    "%s: this directory belongs to another user (uid %u)",
-		    path, (unsigned)st.st_uid);
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return hb_fail(err, HB_E_CONFIG,
-		    "%s: others may write to this directory; chmod 0700 it",
-		    path);
-	return true;
-}
-
-/* Its own name must outlive a crash, too. */
-static bool
-sync_parent(int dir, const char *path, struct hb_error *err)
-{
-	int fd = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* EACCES: we may not read there; EINVAL: there is no such thing. */
-	bool ok = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL
-			  : errno == EACCES && syncfs(dir) == 0;
-
-	if (!ok)
-		hb_fail(err, HB_E_CONFIG, "%s: syncing its parent: %s", path,
-		    strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* Made, if only it is missing. */
-static bool
 prepare_directory(const char *path, struct hb_error *err)
 {
-	bool ok;
-	int dir;
+	int dir = hb_dir_make(AT_FDCWD, path, path, err);
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return hb_fail(
-		    err, HB_E_CONFIG, "%s: %s", path, strerror(errno));
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return hb_fail(err, HB_E_CONFIG, "%s: %s", path,
-		    errno == ELOOP || errno == ENOTDIR
-			? "not a directory (symbolic links are not followed)"
-			: strerror(errno));
-	ok = check_directory(dir, path, err) && sync_parent(dir, path, err);
-	close(dir);
-	return ok;
+	if (dir >= 0)
+		close(dir);
+	return dir >= 0;
 }
 
 /* --- the spools ----------------------------------------------------------- */
@@ -213,6 +165,24 @@ look_at_shelves(struct hb_store *store, enum hb_shelf_kind kind,
 		if (*oldest == 0 || stats.oldest_ms < *oldest)
 			*oldest = stats.oldest_ms;
 	}
+}
+
+int64_t
+hb_store_oldest_ms(struct hb_store *store)
+{
+	const struct hb_shelf *face =
+	    hb_store_shelves(store, HB_SHELF_DELIVERIES);
+	int64_t oldest_ms = 0;
+
+	for (; face != NULL; face = face->next) {
+		struct hb_spool_lane_stats stats;
+
+		hb_spool_lane_stats(face->lane, &stats);
+		if (stats.oldest_ms != 0 &&
+		    (oldest_ms == 0 || stats.oldest_ms < oldest_ms))
+			oldest_ms = stats.oldest_ms;
+	}
+	return oldest_ms;
 }
 
 void

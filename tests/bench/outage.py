@@ -64,12 +64,14 @@ def endure(options, directory):
     broker.start()
     broker.create_topic("t", partitions=6)
     secret = new_secret()
-    daemon = Hookbridge(os.path.join(directory, "daemon"), config(
-        {"k": kafka_sink(broker.address)},
-        {"all": [{"sink": "k", "topic": "t"}]},
-        delivery={"ack": options.ack, "ack_timeout": "3s"},
-        spool={"max_size": "20GiB"}, memory="256MiB"),
-        files={"secret": secret + "\n"})
+    conf = config({"k": kafka_sink(broker.address)},
+                  {"all": [{"sink": "k", "topic": "t"}]},
+                  delivery={"ack": options.ack, "ack_timeout": "3s"},
+                  spool={"max_size": "20GiB"}, memory="256MiB")
+    # All are signed before the first is sent.
+    conf["endpoints"]["all"]["tolerance"] = "2h"
+    daemon = Hookbridge(os.path.join(directory, "daemon"), conf,
+                        files={"secret": secret + "\n"})
     try:
         return measure(options, broker, daemon.start(), secret)
     finally:

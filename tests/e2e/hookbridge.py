@@ -12,6 +12,7 @@ import secrets as random_secrets
 import shutil
 import socket
 import tempfile
+import weakref
 
 import svix.webhooks
 
@@ -70,6 +71,7 @@ class Hookbridge(Process):
         self.port = None
         # A socket's path must be short.
         self.run_directory = tempfile.mkdtemp(prefix="hb-")
+        weakref.finalize(self, shutil.rmtree, self.run_directory, True)
         self.admin_path = os.path.join(self.run_directory, "admin.sock")
         self.expected_exit = 0
         self._log_from = 0
@@ -156,7 +158,6 @@ class Hookbridge(Process):
         """The end of every test: stopped, with exit code 0, without a report of
         a sanitizer."""
         code = self.stop(60)
-        shutil.rmtree(self.run_directory, ignore_errors=True)
         self.assert_no_complaints()
         if self.expected_exit is not None:
             assert code == self.expected_exit, (

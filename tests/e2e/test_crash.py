@@ -196,6 +196,7 @@ def test_power_cuts(hookbridge, own_redis, disk):
 
 # --- a disk that hangs --------------------------------------------------------
 
+@pytest.mark.once
 def test_a_disk_that_hangs(hookbridge, own_redis, disk):
     """What it does not take is not acknowledged, and a daemon that is told to
     stop does not wait for it for ever: it says so and goes."""

@@ -21,6 +21,7 @@ unit_tests += %D%/test_cfg_sinks
 unit_tests += %D%/test_cfg_values
 unit_tests += %D%/test_claim
 unit_tests += %D%/test_claim_faults
+unit_tests += %D%/test_claim_guard
 unit_tests += %D%/test_clock
 unit_tests += %D%/test_crypto
 unit_tests += %D%/test_ctl_address
@@ -34,6 +35,7 @@ unit_tests += %D%/test_deadline
 unit_tests += %D%/test_dedup
 unit_tests += %D%/test_dedup_disk
 unit_tests += %D%/test_dedup_faults
+unit_tests += %D%/test_dir
 unit_tests += %D%/test_error
 unit_tests += %D%/test_exchange
 unit_tests += %D%/test_file_faults
@@ -42,6 +44,7 @@ unit_tests += %D%/test_http_parse
 unit_tests += %D%/test_http_pieces
 unit_tests += %D%/test_http_server
 unit_tests += %D%/test_intake
+unit_tests += %D%/test_io
 unit_tests += %D%/test_json_oracle
 unit_tests += %D%/test_json_paths
 unit_tests += %D%/test_json_span
@@ -49,6 +52,7 @@ unit_tests += %D%/test_kafka_conf
 unit_tests += %D%/test_kafka_faults
 unit_tests += %D%/test_kafka_patient
 unit_tests += %D%/test_kafka_queue
+unit_tests += %D%/test_le
 unit_tests += %D%/test_log
 unit_tests += %D%/test_loop
 unit_tests += %D%/test_manual
@@ -63,6 +67,7 @@ unit_tests += %D%/test_redis_faults
 unit_tests += %D%/test_redis_late
 unit_tests += %D%/test_redis_reply
 unit_tests += %D%/test_replay
+unit_tests += %D%/test_replay_copy
 unit_tests += %D%/test_replay_failures
 unit_tests += %D%/test_replay_load
 unit_tests += %D%/test_replay_suspect
@@ -125,6 +130,8 @@ tests_unit_test_claim_SOURCES = tests/unit/test_claim.c \
 	tests/unit/claim_rig.h
 tests_unit_test_claim_faults_SOURCES = tests/unit/test_claim_faults.c \
 	tests/unit/claim_rig.h
+tests_unit_test_claim_guard_SOURCES = tests/unit/test_claim_guard.c \
+	tests/unit/claim_rig.h
 tests_unit_test_crypto_SOURCES = tests/unit/test_crypto.c \
 	tests/unit/verify_rig.h
 tests_unit_test_ctl_address_SOURCES = tests/unit/test_ctl_address.c \
@@ -139,6 +146,7 @@ tests_unit_test_dedup_disk_SOURCES = tests/unit/test_dedup_disk.c \
 	tests/unit/dedup_rig.h
 tests_unit_test_dedup_faults_SOURCES = tests/unit/test_dedup_faults.c \
 	tests/unit/dedup_rig.h
+tests_unit_test_dir_SOURCES = tests/unit/test_dir.c tests/unit/skip.h
 tests_unit_test_exchange_SOURCES = tests/unit/test_exchange.c \
 	tests/unit/fake_sink.h tests/unit/http_client.h
 tests_unit_test_file_faults_SOURCES = tests/unit/test_file_faults.c \
@@ -176,11 +184,17 @@ tests_unit_test_redis_faults_SOURCES = tests/unit/test_redis_faults.c \
 	tests/unit/redis_peer.h tests/unit/redis_rig.h \
 	tests/unit/sink_contract.h tests/unit/skip.h
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c \
-	tests/unit/replay_rig.h tests/unit/route_rig.h
+	tests/unit/replay_rig.h tests/unit/replay_wraps.h \
+	tests/unit/route_rig.h
+tests_unit_test_replay_copy_SOURCES = tests/unit/test_replay_copy.c \
+	tests/unit/replay_rig.h tests/unit/replay_wraps.h \
+	tests/unit/route_rig.h
 tests_unit_test_replay_failures_SOURCES = tests/unit/test_replay_failures.c \
-	tests/unit/replay_rig.h tests/unit/route_rig.h
+	tests/unit/replay_rig.h tests/unit/replay_wraps.h \
+	tests/unit/route_rig.h
 tests_unit_test_replay_load_SOURCES = tests/unit/test_replay_load.c \
-	tests/unit/replay_rig.h tests/unit/route_rig.h
+	tests/unit/replay_rig.h tests/unit/replay_wraps.h \
+	tests/unit/route_rig.h
 tests_unit_test_redis_late_SOURCES = tests/unit/test_redis_late.c \
 	tests/unit/redis_peer.h tests/unit/redis_rig.h \
 	tests/unit/sink_contract.h tests/unit/skip.h
@@ -290,8 +304,9 @@ tests_unit_test_tracker_store_LDFLAGS = $(AM_LDFLAGS) \
 # What the replay asks of others can be answered by the test.
 REPLAY_WRAPS = $(AM_LDFLAGS) -Wl,--wrap=hb_sinks_of \
 	-Wl,--wrap=hb_backoff_ms -Wl,--wrap=hb_store_is_held \
-	-Wl,--wrap=hb_store_keep_dead_record
+	-Wl,--wrap=hb_store_keep_dead_record -Wl,--wrap=hb_store_keep_moved
 tests_unit_test_replay_LDFLAGS = $(REPLAY_WRAPS)
+tests_unit_test_replay_copy_LDFLAGS = $(REPLAY_WRAPS)
 tests_unit_test_replay_failures_LDFLAGS = $(REPLAY_WRAPS)
 tests_unit_test_replay_load_LDFLAGS = $(REPLAY_WRAPS)
 

@@ -7,8 +7,8 @@
  * twice at a time.
  *
  * The test runs the loop in its own thread (site_turn(), AWAIT()), unless it
- * starts it. Backoffs are asked for and noted, but last a millisecond.
- * The program is linked with --wrap for what stands below as __wrap_. */
+ * starts it. The program is linked with --wrap for what stands below, and in
+ * replay_wraps.h, as __wrap_. */
 #ifndef HOOKBRIDGE_TESTS_REPLAY_RIG_H
 #define HOOKBRIDGE_TESTS_REPLAY_RIG_H
 
@@ -18,11 +18,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "hookbridge/backoff.h"
 #include "hookbridge/clock.h"
 #include "hookbridge/log.h"
 #include "hookbridge/metric.h"
 #include "hookbridge/replay.h"
+#include "replay_wraps.h"
 #include "route_rig.h"
 
 #define MIB (1024 * 1024)
@@ -30,7 +30,6 @@
 #define TICK_MS 20
 #define HELD_MAX 1024
 #define SENT_MAX 200000
-#define BACKOFFS_MAX 256
 
 /* --- sinks ---------------------------------------------------------------- */
 
@@ -187,86 +186,6 @@ fake_report_all(struct fake *fake, enum hb_report report)
 		fake_report(fake, 0, report, NULL);
 }
 
-/* --- what is asked of others ---------------------------------------------- */
-
-/* The failures that backoffs were asked for with, by their least time. */
-struct backoffs {
-	unsigned failures[BACKOFFS_MAX];
-	size_t count;
-};
-static struct backoffs rests, looks;
-
-uint64_t __wrap_hb_backoff_ms(uint64_t min_ms, uint64_t max_ms,
-    unsigned failures);
-
-uint64_t
-__wrap_hb_backoff_ms(uint64_t min_ms, uint64_t max_ms, unsigned failures)
-{
-	struct backoffs *backoffs = min_ms == 1000 ? &rests : &looks;
-
-	assert_true((min_ms == 1000 && max_ms == 60000) ||
-	    (min_ms == 100 && max_ms == 1000));
-	if (backoffs->count < BACKOFFS_MAX)
-		backoffs->failures[backoffs->count++] = failures;
-	return 1;
-}
-
-/* Run once before the store is asked, as if another thread did it. */
-static void (*before_is_held)(void *arg);
-static void *before_is_held_arg;
-static unsigned times_asked;
-
-bool __real_hb_store_is_held(struct hb_store *store,
-    const struct hb_record *rec, struct hb_loop *loop, struct hb_task *task);
-bool __wrap_hb_store_is_held(struct hb_store *store,
-    const struct hb_record *rec, struct hb_loop *loop, struct hb_task *task);
-
-bool
-__wrap_hb_store_is_held(struct hb_store *store, const struct hb_record *rec,
-    struct hb_loop *loop, struct hb_task *task)
-{
-	void (*before)(void *arg) = before_is_held;
-
-	before_is_held = NULL;
-	times_asked++;
-	if (before != NULL)
-		before(before_is_held_arg);
-	return __real_hb_store_is_held(store, rec, loop, task);
-}
-
-/* So many dead letters cannot be kept, and then they can. */
-static unsigned dead_refusals;
-
-void __real_hb_store_keep_dead_record(struct hb_store *store,
-    struct hb_keep *keep, const struct hb_record *rec, const char *reason);
-void __wrap_hb_store_keep_dead_record(struct hb_store *store,
-    struct hb_keep *keep, const struct hb_record *rec, const char *reason);
-
-static void
-on_refusal(struct hb_task *task)
-{
-	struct hb_keep *keep =
-	    hb_container_of(task, struct hb_keep, append.task);
-
-	keep->done(keep);
-}
-
-void
-__wrap_hb_store_keep_dead_record(struct hb_store *store, struct hb_keep *keep,
-    const struct hb_record *rec, const char *reason)
-{
-	if (dead_refusals == 0) {
-		__real_hb_store_keep_dead_record(store, keep, rec, reason);
-		return;
-	}
-	dead_refusals--;
-	keep->ok = false;
-	hb_fail_reason(&keep->err, HB_E_RESOURCE, "spool-full",
-	    "as the test says");
-	keep->append.task.run = on_refusal;
-	hb_loop_post(keep->home, &keep->append.task);
-}
-
 struct hb_sink *__wrap_hb_sinks_of(const struct hb_sinks *sinks,
     const struct hb_dest_conf *dest);
 
@@ -352,7 +271,7 @@ site_open_with(struct site *site, const struct site_options *options)
 	hb_log_init(HB_LOG_ERROR, HB_LOG_KV);
 	rests.count = looks.count = 0;
 	times_asked = 0;
-	dead_refusals = 0;
+	dead_refusals = move_refusals = 0;
 	assert_non_null(mkdtemp(site->path));
 	configure(site, options);
 	open_fakes(site);
@@ -529,19 +448,28 @@ item_new(struct site *site, const struct hb_dest_conf *dest, unsigned number,
 	return item;
 }
 
-/* Keeps one; it is the caller's to release() if it is held. */
+/* It is the caller's to release() if it is held, else gone soon. */
+static inline void
+keep_item(struct item *item)
+{
+	struct site *site = item->site;
+
+	site->keeping++;
+	item->keep.home = site->loop;
+	item->keep.done = on_item_kept;
+	hb_store_keep_delivery(site->store, &item->keep, item->ev, &item->msg,
+	    item->held);
+}
+
+/* Keeps one; NULL unless it is held. */
 static inline struct item *
 keep(struct site *site, const struct hb_dest_conf *dest, unsigned number,
     size_t size, bool held)
 {
 	struct item *item = item_new(site, dest, number, size);
 
-	site->keeping++;
 	item->held = held;
-	item->keep.home = site->loop;
-	item->keep.done = on_item_kept;
-	hb_store_keep_delivery(site->store, &item->keep, item->ev, &item->msg,
-	    held);
+	keep_item(item);
 	return held ? item : NULL;
 }
 
@@ -599,6 +527,20 @@ kept(struct site *site, enum hb_shelf_kind kind)
 
 	hb_store_stats(site->store, kind, &stats);
 	return stats.records;
+}
+
+/* The only record there is of that kind. */
+static inline void
+read_only(struct site *site, enum hb_shelf_kind kind, struct hb_record *rec)
+{
+	struct hb_walk *walk = hb_walk_new(site->store,
+	    &(struct hb_walk_filter){ .kind = kind }, NULL, NULL, NULL);
+	struct hb_record other = { .bytes = NULL };
+	struct hb_error err;
+
+	assert_int_equal(hb_walk_next(walk, rec, &err), HB_SPOOL_RECORD);
+	assert_int_equal(hb_walk_next(walk, &other, &err), HB_SPOOL_END);
+	hb_walk_free(walk);
 }
 
 static inline const struct hb_dest_conf *

@@ -195,21 +195,6 @@ test_ordered_and_refused(void **state)
 
 /* --- dead letters --------------------------------------------------------- */
 
-/* The only dead letter there is. */
-static void
-read_dead(struct site *site, struct hb_record *rec)
-{
-	struct hb_walk *walk = hb_walk_new(site->store,
-	    &(struct hb_walk_filter){ .kind = HB_SHELF_DEAD }, NULL, NULL,
-	    NULL);
-	struct hb_record other = { .bytes = NULL };
-	struct hb_error err;
-
-	assert_int_equal(hb_walk_next(walk, rec, &err), HB_SPOOL_RECORD);
-	assert_int_equal(hb_walk_next(walk, &other, &err), HB_SPOOL_END);
-	hb_walk_free(walk);
-}
-
 static const struct {
 	const char *said; /* by the sink */
 	size_t fits;      /* 0: it is sent, and refused */
@@ -249,7 +234,7 @@ test_refused(void **state)
 		fake_report(fake, 0, HB_REPORT_CONFIRMED, NULL);
 		AWAIT(&site, kept(&site, HB_SHELF_DELIVERIES) == 0);
 		expect_books(a, reason, &before, 1, 1);
-		read_dead(&site, &rec);
+		read_only(&site, HB_SHELF_DEAD, &rec);
 		value = make_value(0, 101);
 		assert_true(rec.is_message);
 		assert_true(hb_span_eq(rec.reason, hb_span_of(reason)));
@@ -392,7 +377,7 @@ test_poison(void **state)
 	fake_report_all(fake, HB_REPORT_CONFIRMED);
 	AWAIT(&site, kept(&site, HB_SHELF_DELIVERIES) == 0);
 	expect_books(dest_named(&site, "a"), "poison", &before, 5, 1);
-	read_dead(&site, &rec);
+	read_only(&site, HB_SHELF_DEAD, &rec);
 	assert_true(hb_span_eq(rec.reason, HB_SPAN("poison")));
 	assert_true(hb_span_eq(rec.id, HB_SPAN("m0")));
 	hb_record_fini(&rec);

@@ -340,6 +340,33 @@ test_gauges(void **state)
 	depot_end(&depot);
 }
 
+/* When the oldest delivery was kept; dead letters are none. */
+static void
+test_oldest_delivery(void **state)
+{
+	int64_t before_ms, between_ms;
+	struct hb_kept first;
+	struct depot depot;
+
+	(void)state;
+	depot_start(&depot);
+	assert_int_equal(hb_store_oldest_ms(depot.store), 0);
+	depot_keep_dead(&depot, DEPOT_ONE, "policy", "0");
+	assert_int_equal(hb_store_oldest_ms(depot.store), 0);
+	before_ms = hb_clock_wall_ms();
+	first = depot_keep(&depot, DEPOT_ONE, DEPOT_B, "1");
+	between_ms = hb_clock_wall_ms();
+	while (hb_clock_wall_ms() == between_ms)
+		usleep(100);
+	depot_keep(&depot, DEPOT_TWO, DEPOT_A, "2");
+	depot_keep(&depot, DEPOT_ONE, DEPOT_SPARE_A, "3");
+	assert_in_range(
+	    hb_store_oldest_ms(depot.store), before_ms, between_ms);
+	assert_true(hb_store_settle(&first));
+	assert_true(hb_store_oldest_ms(depot.store) > between_ms);
+	depot_end(&depot);
+}
+
 /* The oldest one's age is of the time of its keeping. */
 static void
 test_oldest(void **state)
@@ -379,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_get_and_settle),
 	    cmocka_unit_test(test_settled_once),
 	    cmocka_unit_test(test_gauges),
+	    cmocka_unit_test(test_oldest_delivery),
 	    cmocka_unit_test(test_oldest),
 	};
 

@@ -40,9 +40,11 @@ test_orphaned(void **state)
 		const struct hb_shelf *shelf;
 		struct hb_record rec;
 		struct depot depot;
+		int64_t oldest_ms;
 
 		depot_start(&depot);
 		depot_keep(&depot, DEPOT_ONE, DEPOT_A, "0");
+		oldest_ms = hb_store_oldest_ms(depot.store);
 		depot_keep(&depot, DEPOT_TWO, DEPOT_SPARE_A, "1");
 		depot_close(&depot);
 		changes[i](&depot);
@@ -51,6 +53,8 @@ test_orphaned(void **state)
 		    (struct depot_gauges){.spare = 1, .orphaned = 1});
 		shelf = hb_store_shelves(depot.store, HB_SHELF_DELIVERIES);
 		assert_null(shelf->dest);
+		assert_int_equal(
+		    hb_store_oldest_ms(depot.store), oldest_ms);
 		depot_expect(shelf->sink_type, "test");
 		depot_expect(shelf->sink, "main");
 		depot_expect(shelf->name, "a");

@@ -640,27 +640,40 @@ test_body_cannot_be_kept(void **state)
 }
 
 /* The ack deadline comes while the body is being written: nothing was sent, and
- * nothing is settled; it goes on all the same. */
+ * nothing is settled; it goes on all the same. It is kept at once, too, so that
+ * who asks again need not wait for a sink that hangs. */
 static void
 test_late_while_the_body_is_kept(void **state)
 {
-	struct shipment s;
-	struct site site;
-
 	(void)state;
-	freeze();
-	open_with_store(&site);
-	ship_too_large(&s, &site);
-	start(&s);
-	pass_ms(2);
-	await_late(&s);
-	expect_receipt(&s, HB_UNSETTLED, "deadline");
-	fake_store.claim->ok = true;
-	fake_store.claim->done(fake_store.claim);
-	site_report(&site, site.main_sink, 0, HB_REPORT_CONFIRMED);
-	expect_end(&s, HB_CONFIRMED);
-	site_close(&site);
-	hb_clock_thaw();
+	for (int sink_first = 0; sink_first < 2; sink_first++) {
+		struct shipment s;
+		struct site site;
+
+		freeze();
+		open_with_store(&site);
+		ship_too_large(&s, &site);
+		start(&s);
+		pass_ms(2);
+		await_late(&s);
+		expect_receipt(&s, HB_UNSETTLED, "deadline");
+		fake_store.claim->ok = true;
+		fake_store.claim->done(fake_store.claim);
+		assert_int_equal(fake_held(site.main_sink), 1);
+		assert_int_equal(fake_store.count, 1);
+		assert_true(fake_store.records[0].held);
+		if (!sink_first)
+			fake_store_done(0, HB_OK);
+		site_report(&site, site.main_sink, 0, HB_REPORT_CONFIRMED);
+		assert_int_equal(s.waiter.outcome,
+		    sink_first ? HB_CONFIRMED : HB_SPOOLED);
+		if (sink_first)
+			fake_store_done(0, HB_OK);
+		assert_int_equal(fake_store.records[0].settled, 1);
+		expect_end(&s, sink_first ? HB_CONFIRMED : HB_SPOOLED);
+		site_close(&site);
+		hb_clock_thaw();
+	}
 }
 
 int
