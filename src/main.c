@@ -169,10 +169,7 @@ static int
 check(const struct hb_config *cfg)
 {
 	printf("%s: the configuration is valid\n", cfg->file);
-	if (cfg->spool.directory == NULL)
-		puts("    without spool.directory nothing is kept on disk: "
-		     "while a sink is down,\n"
-		     "    webhooks are answered 503");
+	hb_daemon_advise(cfg, stdout);
 	return finish_output();
 }
 

@@ -8,6 +8,8 @@
 #ifndef HOOKBRIDGE_DAEMON_H
 #define HOOKBRIDGE_DAEMON_H
 
+#include <stdio.h>
+
 #include "hookbridge/cfg.h"
 #include "hookbridge/error.h"
 
@@ -17,5 +19,10 @@
  * acknowledged is safe even then. */
 bool hb_daemon_run(const struct hb_config *cfg, struct hb_error *err)
     HB_MUST_CHECK;
+
+/* Writes what people should know of a valid configuration before they run it:
+ * that nothing will be kept on disk, or what waits there and would be orphaned.
+ * Reads the spool and changes nothing; a daemon may be at work there. */
+void hb_daemon_advise(const struct hb_config *cfg, FILE *out);
 
 #endif

@@ -11,8 +11,8 @@
  * Called by: whatever owns events; the spool knows none of them.
  * Thread:    appending, settling and counting any; a cursor belongs to one
  *            thread at a time. One thread of the spool's own writes and syncs.
- * Blocks:    hb_spool_open(), _close(), _verify() and a cursor read the disk;
- *            nothing else does.
+ * Blocks:    hb_spool_open(), _close(), _verify(), _survey() and a cursor read
+ *            the disk; nothing else does.
  * Fails:     HB_E_RESOURCE when the budget or the disk is full (also a quota,
  *            or a limit on the size of files: the process has to ignore or
  *            block SIGXFSZ), HB_E_IO when the disk refuses, HB_E_DEAD when a
@@ -153,7 +153,7 @@ struct hb_spool_stats {
 };
 void hb_spool_stats(struct hb_spool *spool, struct hb_spool_stats *stats);
 
-/* --- verifying ------------------------------------------------------------ */
+/* --- from outside --------------------------------------------------------- */
 
 struct hb_spool_check {
 	uint64_t segments, sealed;
@@ -169,5 +169,15 @@ struct hb_spool_check {
 bool hb_spool_verify(const char *directory, struct hb_spool_check *check,
     void (*tell)(void *arg, const char *sentence), void *arg,
     struct hb_error *err) HB_MUST_CHECK;
+
+/* What hb_spool_open() would find: each lane that has records, its name for the
+ * call only. Changes nothing, asks for no lock, and reads no record of a
+ * segment that was ended whole, so that a damaged one counts until somebody
+ * reads it. While a daemon writes there it is a snapshot, and a moment behind.
+ * No such directory: no records, and true. */
+bool hb_spool_survey(const char *directory,
+    void (*each)(void *arg, struct hb_span lane,
+	const struct hb_spool_lane_stats *stats),
+    void *arg, struct hb_error *err) HB_MUST_CHECK;
 
 #endif

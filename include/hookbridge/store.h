@@ -9,7 +9,8 @@
  * the configuration since.
  * Called by: the tracker keeps; the replay reads and settles; admin lists.
  * Thread:    any, but that a walk belongs to one thread at a time.
- * Blocks:    opening, closing and walking read the disk; nothing else does.
+ * Blocks:    opening, closing, walking and the survey read the disk; nothing
+ *            else does.
  * Owns:      nothing of events. What is to be kept stays its caller's until
  *            done. */
 #ifndef HOOKBRIDGE_STORE_H
@@ -57,6 +58,14 @@ const struct hb_shelf *hb_store_shelves(struct hb_store *store,
  * be taken apart count as lost, too. */
 void hb_store_stats(struct hb_store *store, enum hb_shelf_kind kind,
     struct hb_spool_stats *stats);
+
+/* Without a store, whether a daemon has one open there or not: each shelf of
+ * deliveries that would be orphaned by this configuration, which has a
+ * spool.directory; see hb_spool_survey(). The shelf has no lane, and is there
+ * for the call only. */
+bool hb_store_survey_orphans(const struct hb_config *cfg,
+    void (*each)(void *arg, const struct hb_shelf *shelf, uint64_t records),
+    void *arg, struct hb_error *err) HB_MUST_CHECK;
 
 /* When the oldest delivery was kept, orphans included, or somewhat before; by
  * the wall clock. 0: none is. */

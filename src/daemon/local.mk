@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libhookbridge_a_SOURCES += \
+	%D%/advice.c \
 	%D%/build.c \
 	%D%/daemon.c \
 	%D%/drain.c \

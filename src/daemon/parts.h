@@ -5,6 +5,7 @@
  *   build.c      what exists, in the order in which it is built
  *   drain.c      the way from a signal to where nothing is under way
  *   listen.c     sockets by address
+ *   advice.c     what is said of a configuration that is only tested
  *   versions.c   of what we are built with
  *
  * Everything here belongs to the main thread, but for what is atomic. */

@@ -365,6 +365,10 @@ void hb_spool_lose(struct hb_spool *spool, struct hb_spool_segment *seg,
 
 bool hb_spool_recover(
     struct hb_spool *spool, struct hb_error *err) HB_MUST_CHECK;
+/* The same of a store that is open for reading: no file is changed. all: none
+ * went meanwhile. */
+bool hb_spool_look(
+    struct hb_spool *spool, bool *all, struct hb_error *err) HB_MUST_CHECK;
 
 /* --- group.c -------------------------------------------------------------- */
 

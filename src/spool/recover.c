@@ -14,7 +14,12 @@
  * finds the torn end; writing goes on in a new segment, whose header says so.
  * A number that belongs to a later segment is never taken from an earlier one,
  * and none that a settlement tells of is given out again, though the segment
- * that had it may be gone: a new record would be taken for settled. */
+ * that had it may be gone: a new record would be taken for settled.
+ *
+ * Who only looks does the same, and leaves the files as they are. A daemon may
+ * be at work there meanwhile: a file that is listed and then gone was used
+ * again, because its records were settled, or are in another one by now. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +32,7 @@
 /* The lane of records whose lane's name was damaged. */
 #define LOST_AND_FOUND HB_SPAN("lost+found")
 
-enum fate { LOAD, QUARANTINE, RECYCLE };
+enum fate { LOAD, QUARANTINE, RECYCLE, GONE };
 
 struct found {
 	uint64_t number, size;
@@ -43,6 +48,8 @@ struct recovery {
 	size_t count, size;
 	uint64_t *surplus; /* pool files that are of no use: number, size */
 	size_t surplus_count, surplus_size;
+	bool only_looks;
+	size_t gone; /* files, under its eyes */
 	struct hb_spool_bits settled;
 	uint64_t settled_end; /* one past the last number in it */
 	uint64_t damaged, torn;
@@ -114,16 +121,30 @@ on_file(void *arg, enum hb_spool_kind kind, uint64_t number, uint64_t size)
 		hb_spool_store_note_quarantined(&spool->store);
 }
 
+/* The segment's file. -1: there is none, and it is GONE, or err. */
+static int
+open_found(struct recovery *rec, struct found *found, struct hb_error *err)
+{
+	int fd = hb_spool_store_read(
+	    &rec->spool->store, found->number, NULL, err);
+
+	if (fd < 0 && errno == ENOENT && rec->only_looks) {
+		found->fate = GONE;
+		rec->gone++;
+	}
+	return fd;
+}
+
 static bool
 read_header(struct recovery *rec, struct found *found, struct hb_error *err)
 {
 	const struct hb_spool_store *store = &rec->spool->store;
-	int fd = hb_spool_store_read(store, found->number, NULL, err);
+	int fd = open_found(rec, found, err);
 	struct hb_spool_footer footer;
 	enum hb_spool_got_header got;
 
 	if (fd < 0)
-		return false;
+		return found->fate == GONE;
 	got = hb_spool_read_header(fd, &found->header);
 	if (got != HB_SPOOL_HEADER_GOOD ||
 	    found->header.number != found->number) {
@@ -394,15 +415,14 @@ count_live(struct recovery *rec, int fd)
 }
 
 static bool
-load(struct recovery *rec, const struct found *found, struct hb_error *err)
+load(struct recovery *rec, struct found *found, struct hb_error *err)
 {
 	struct hb_spool_segment *seg;
 	bool has_footer;
-	int fd = hb_spool_store_read(
-	    &rec->spool->store, found->number, NULL, err);
+	int fd = open_found(rec, found, err);
 
 	if (fd < 0)
-		return false;
+		return found->fate == GONE;
 	seg = hb_spool_segment_new(&found->header);
 	seg->file_size = found->size;
 	rec->seg = seg;
@@ -413,6 +433,8 @@ load(struct recovery *rec, const struct found *found, struct hb_error *err)
 	if (has_footer)
 		hb_spool_segment_drop_entries(seg);
 	rec->seq_limit = seg->header.first_seq;
+	if (seg->next_seq > rec->spool->next_seq)
+		rec->spool->next_seq = seg->next_seq;
 	hb_spool_segment_insert(rec->spool, seg);
 	return true;
 }
@@ -456,14 +478,10 @@ static bool
 load_all(struct recovery *rec, struct hb_error *err)
 {
 	rec->seq_limit = HB_SPOOL_SEQ_MAX;
-	for (size_t i = rec->count; i-- > 0;) {
-		if (rec->found[i].fate != LOAD)
-			continue;
-		if (!load(rec, &rec->found[i], err))
+	for (size_t i = rec->count; i-- > 0;)
+		if (rec->found[i].fate == LOAD &&
+		    !load(rec, &rec->found[i], err))
 			return false;
-		if (rec->seg->next_seq > rec->spool->next_seq)
-			rec->spool->next_seq = rec->seg->next_seq;
-	}
 	return go_on(rec, err);
 }
 
@@ -483,25 +501,49 @@ tell(const struct recovery *rec, uint64_t begun_ms)
 	    HB_F_U64("ms", hb_clock_mono_ms() - begun_ms));
 }
 
+static bool
+find_all(struct recovery *rec, struct hb_error *err)
+{
+	if (!survey(rec, err))
+		return false;
+	if (rec->count == 0)
+		return true;
+	set_limits(rec);
+	supersede(rec);
+	return load_all(rec, err);
+}
+
+static void
+recovery_fini(struct recovery *rec)
+{
+	hb_spool_bits_fini(&rec->settled);
+	free(rec->surplus);
+	free(rec->found);
+}
+
 bool
 hb_spool_recover(struct hb_spool *spool, struct hb_error *err)
 {
 	struct recovery rec = {.spool = spool};
 	uint64_t begun_ms = hb_clock_mono_ms();
-	bool ok = survey(&rec, err);
+	bool ok = find_all(&rec, err);
 
-	if (ok && rec.count > 0) {
-		set_limits(&rec);
-		supersede(&rec);
-		ok = load_all(&rec, err);
-	}
 	if (ok) {
 		dispose(&rec);
 		if (rec.count > 0)
 			tell(&rec, begun_ms);
 	}
-	hb_spool_bits_fini(&rec.settled);
-	free(rec.surplus);
-	free(rec.found);
+	recovery_fini(&rec);
+	return ok;
+}
+
+bool
+hb_spool_look(struct hb_spool *spool, bool *all, struct hb_error *err)
+{
+	struct recovery rec = {.spool = spool, .only_looks = true};
+	bool ok = find_all(&rec, err);
+
+	*all = rec.gone == 0;
+	recovery_fini(&rec);
 	return ok;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spool.c - open, close, settle, state, counts
+/* spool.c - open, close, look into, settle, state, counts
  *
  * A record's way, and who knows of it:
  *
@@ -8,6 +8,7 @@
  *
  * A segment's way: roll.c begins and ends it, retire.c or compact.c makes a
  * file to use again of it, and recover.c brings it back after a crash. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@
 #define GROUP_SIZE (4u << 20)
 #define SEGMENTS_MIN 4
 #define PROBE_MS 5000
+/* A directory is looked through again when files went meanwhile. */
+#define LOOKS_MAX 8
 /* What a segment needs besides its longest record: header, trailer, a lane's
  * name, twice, settlements, the rest of the footer. */
 #define SEGMENT_OVERHEAD (4 * HB_SPOOL_BLOCK)
@@ -121,6 +124,60 @@ hb_spool_close(struct hb_spool *spool)
 	pthread_cond_destroy(&spool->wake);
 	pthread_mutex_destroy(&spool->lock);
 	free(spool);
+}
+
+/* --- looking into one from outside ---------------------------------------- */
+
+/* all: no file went meanwhile. */
+static bool
+find(struct hb_spool *spool, const char *directory, bool *all,
+    struct hb_error *err)
+{
+	*all = true;
+	if (hb_spool_store_open(&spool->store, directory, false, err))
+		return hb_spool_look(spool, all, err);
+	return errno == ENOENT;
+}
+
+/* A spool that has no writer; NULL and err. */
+static struct hb_spool *
+look(const char *directory, struct hb_error *err)
+{
+	bool ok, all;
+
+	for (int i = 1;; i++) {
+		struct hb_spool *spool =
+		    spool_new(&(struct hb_spool_options){.directory = NULL});
+
+		ok = find(spool, directory, &all, err);
+		if (ok && (all || i == LOOKS_MAX))
+			return spool;
+		hb_spool_close(spool);
+		if (!ok)
+			return NULL;
+	}
+}
+
+bool
+hb_spool_survey(const char *directory,
+    void (*each)(void *arg, struct hb_span lane,
+	const struct hb_spool_lane_stats *stats),
+    void *arg, struct hb_error *err)
+{
+	struct hb_spool *spool = look(directory, err);
+	struct hb_spool_lane *lane = NULL;
+
+	if (spool == NULL)
+		return false;
+	while ((lane = hb_spool_lane_next(spool, lane)) != NULL) {
+		struct hb_spool_lane_stats stats;
+
+		hb_spool_lane_stats(lane, &stats);
+		if (stats.records > 0)
+			each(arg, hb_spool_lane_name(lane), &stats);
+	}
+	hb_spool_close(spool);
+	return true;
 }
 
 /* --- settling ------------------------------------------------------------- */

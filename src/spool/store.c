@@ -394,5 +394,6 @@ void
 hb_spool_store_note_quarantined(struct hb_spool_store *store)
 {
 	store->quarantined++;
-	hb_metric_inc(store->in_quarantine);
+	if (store->in_quarantine != NULL)
+		hb_metric_inc(store->in_quarantine);
 }

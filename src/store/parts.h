@@ -167,6 +167,10 @@ void hb_store_walks_tell(
 
 /* --- store.c -------------------------------------------------------------- */
 
+/* Where a spool of the configuration is; malloc'ed. */
+char *hb_store_directory(
+    const struct hb_config *cfg, enum hb_shelf_kind kind);
+
 #define HB_STORE_BUCKETS 256
 
 /* One of the two spools. */

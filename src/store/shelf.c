@@ -65,9 +65,8 @@ split(struct hb_span name, struct hb_span *parts, size_t count)
 }
 
 static void
-name_parts(struct hb_shelf *shelf)
+name_parts(struct hb_shelf *shelf, struct hb_span name)
 {
-	struct hb_span name = hb_spool_lane_name(shelf->lane);
 	struct hb_span parts[PARTS_MAX];
 
 	if (shelf->kind == HB_SHELF_DEAD) {
@@ -147,7 +146,7 @@ shelf_new(struct hb_store_part *part, struct hb_spool_lane *lane)
 	face->kind = part->kind;
 	face->lane = lane;
 	face->accounts = &shelf->accounts;
-	name_parts(face);
+	name_parts(face, hb_spool_lane_name(lane));
 	if (face->kind == HB_SHELF_DELIVERIES)
 		face->dest = find_dest(cfg, face);
 	hb_store_accounts_find(part, face->dest,
@@ -295,6 +294,41 @@ hb_store_shelves_find(struct hb_store_part *part)
 			tell_orphaned(&shelf->shelf, stats.records);
 	}
 }
+
+/* --- looking from outside ------------------------------------------------- */
+
+struct survey {
+	const struct hb_config *cfg;
+	void (*each)(void *arg, const struct hb_shelf *shelf, uint64_t records);
+	void *arg;
+};
+
+static void
+on_lane(void *arg, struct hb_span name,
+    const struct hb_spool_lane_stats *stats)
+{
+	const struct survey *survey = arg;
+	struct hb_shelf shelf = {.kind = HB_SHELF_DELIVERIES};
+
+	name_parts(&shelf, name);
+	if (find_dest(survey->cfg, &shelf) == NULL)
+		survey->each(survey->arg, &shelf, stats->records);
+}
+
+bool
+hb_store_survey_orphans(const struct hb_config *cfg,
+    void (*each)(void *arg, const struct hb_shelf *shelf, uint64_t records),
+    void *arg, struct hb_error *err)
+{
+	struct survey survey = {cfg, each, arg};
+	char *directory = hb_store_directory(cfg, HB_SHELF_DELIVERIES);
+	bool ok = hb_spool_survey(directory, on_lane, &survey, err);
+
+	free(directory);
+	return ok;
+}
+
+/* --- the end -------------------------------------------------------------- */
 
 /* What they showed is not there any more. */
 void

@@ -38,6 +38,17 @@ prepare_directory(const char *path, struct hb_error *err)
 	return dir >= 0;
 }
 
+char *
+hb_store_directory(const struct hb_config *cfg, enum hb_shelf_kind kind)
+{
+	const char *parent = cfg->spool.directory;
+	const char *name = kind == HB_SHELF_DEAD ? "dead" : "deliveries";
+	char *path = hb_xmalloc(strlen(parent) + strlen(name) + 2);
+
+	sprintf(path, "%s/%s", parent, name);
+	return path;
+}
+
 /* --- the spools ----------------------------------------------------------- */
 
 static uint64_t
@@ -66,13 +77,10 @@ part_init(struct hb_store *store, enum hb_shelf_kind kind)
 	const struct hb_spool_conf *conf = &store->cfg->spool;
 	struct hb_store_part *part = &store->parts[kind];
 	uint64_t dead = hb_store_percent(conf->max_size, conf->dead_share);
-	const char *name = kind == HB_SHELF_DEAD ? "dead" : "deliveries";
 
 	part->store = store;
 	part->kind = kind;
-	part->directory =
-	    hb_xmalloc(strlen(conf->directory) + strlen(name) + 2);
-	sprintf(part->directory, "%s/%s", conf->directory, name);
+	part->directory = hb_store_directory(store->cfg, kind);
 	part->max_size =
 	    kind == HB_SHELF_DEAD ? dead : conf->max_size - dead;
 	part->segment_size = fit_segment(part->max_size, conf->segment_size);

@@ -185,18 +185,34 @@ def test_stdin(good):
     assert result.stderr.startswith("stdin:5:1: htpp: unknown key\n")
 
 
+def test_a_spool_that_may_not_be_read(good):
+    before = AS_OTHERS if os.geteuid() == 0 else []
+    spool = good.with_name("spool")
+    (spool / "deliveries").mkdir(parents=True)
+    write(good, good.read_text() + f"spool: {{directory: {spool}}}\n")
+    assert run("-t", "-c", good).stdout.count("\n") == 1
+    (spool / "deliveries").chmod(0)
+    result = run("-t", "-c", good, before=before)
+    assert (result.returncode, result.stderr) == (OK, "")
+    assert result.stdout.splitlines()[1:] == [
+        f"    what waits on disk is not known: {spool}/deliveries: "
+        "Permission denied"]
+
+
 def test_checking_touches_nothing(good):
     """No port is taken, no broker asked, no file made."""
     port = int(re.search(r":(\d+)\"", good.read_text())[1])
     write(good, good.read_text().replace(
         "sinks: {", 'sinks: {k: {type: kafka, brokers: "192.0.2.1:9092"}, ')
-        .replace("{sink: f}", "[{sink: f}, {sink: k, topic: t}]"))
+        .replace("{sink: f}", "[{sink: f}, {sink: k, topic: t}]") +
+          f"spool: {{directory: {good.parent}/spool}}\n")
     with socket.create_server(("127.0.0.1", port)):
         start = time.monotonic()
         result = run("-t", "-c", good)
         assert result.returncode == OK, result.stderr
         assert time.monotonic() - start < 20
     assert not (good.parent / "events").exists()
+    assert not (good.parent / "spool").exists()
 
 
 # --- the configuration in force ------------------------------------------------

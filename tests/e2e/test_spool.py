@@ -3,6 +3,7 @@
 when it is back, once, in order, and nothing of it lost by a restart."""
 
 import re
+import subprocess
 import time
 
 import pytest
@@ -341,19 +342,39 @@ def test_a_broken_sink_leaves_the_others_their_share(hookbridge, redis_server,
 
 # --- what is configured no longer ---------------------------------------------
 
+def what_waits(daemon):
+    """What is said of it where the configuration is tested only."""
+    result = subprocess.run(
+        [daemon.program, "-t", "-c", daemon.config_path],
+        capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, *rest = result.stdout.splitlines()
+    assert first.endswith("the configuration is valid")
+    return rest
+
+
 def test_orphans(hookbridge, own_redis, redis_server, unique):
     daemon = hookbridge(redis_config(own_redis)).wait_up()
     own_redis.stop()
     wait_down(daemon, "r")
     for n in range(3):
         post(daemon, n, "spooled", 202)
+    assert what_waits(daemon) == []
     assert daemon.terminate() == 0
+    assert what_waits(daemon) == []
     daemon.configure(config({"other": {"type": "redis",
                                        "url": redis_server.url}},
                             [{"sink": "other", "stream": "s"},
                              {"sink": "other", "stream": unique}]))
+    orphans = [
+        f"warning: 3 deliveries of all to r:s (redis) wait in "
+        f"{daemon.spool_path('deliveries')}, and this configuration has no "
+        "such destination",
+        "    add it again, or: hookbridgectl spool reroute r --to SINK"]
+    assert what_waits(daemon) == orphans
     daemon.start().wait_up()
     assert daemon.log_contains("delivery.orphaned", sink="r")
+    assert what_waits(daemon) == orphans
     assert daemon.status()["spool"]["orphaned"] == 3
     assert daemon.metric("spool_orphaned_records") == 3
     code, answer = daemon.admin("POST", "/api/v1/spool/reroute",
@@ -362,6 +383,8 @@ def test_orphans(hookbridge, own_redis, redis_server, unique):
     daemon.wait_drained()
     found = ids_in_order(redis_server.entries("s"))
     assert [i for i in found if i in wanted(3)] == wanted(3)
+    assert daemon.terminate() == 0
+    assert what_waits(daemon) == []
 
 
 # --- the books ----------------------------------------------------------------

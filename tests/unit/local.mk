@@ -83,6 +83,7 @@ unit_tests += %D%/test_spool_limits
 unit_tests += %D%/test_spool_model
 unit_tests += %D%/test_spool_recover
 unit_tests += %D%/test_spool_space
+unit_tests += %D%/test_spool_survey
 unit_tests += %D%/test_store
 unit_tests += %D%/test_store_open
 unit_tests += %D%/test_store_record

@@ -497,6 +497,59 @@ rig_texts(struct rig *rig, const char *lane)
 	return texts;
 }
 
+/* --- counting ------------------------------------------------------------- */
+
+/* "a 3 15, b 1 2, ": each lane with its records and bytes. */
+struct rig_counts {
+	char text[1024];
+	size_t len;
+};
+
+static inline void
+rig_add_counts(void *arg, struct hb_span lane,
+    const struct hb_spool_lane_stats *stats)
+{
+	struct rig_counts *counts = arg;
+
+	if (stats->records == 0)
+		return;
+	counts->len += (size_t)snprintf(counts->text + counts->len,
+	    sizeof(counts->text) - counts->len, "%.*s %llu %llu, ",
+	    (int)lane.len, lane.ptr, (unsigned long long)stats->records,
+	    (unsigned long long)stats->bytes);
+	assert_true(counts->len < sizeof(counts->text));
+}
+
+/* Of a directory, looked at from outside. */
+static inline struct rig_counts
+rig_survey(const char *path)
+{
+	struct rig_counts counts = {.len = 0};
+	struct hb_error err = {0};
+
+	if (!hb_spool_survey(path, rig_add_counts, &counts, &err))
+		fail_msg("%s", err.text);
+	return counts;
+}
+
+/* Of a spool that is open. */
+static inline struct rig_counts
+rig_counts(struct rig *rig)
+{
+	struct rig_counts counts = {.len = 0};
+	struct hb_spool_lane *lane = NULL;
+
+	while ((lane = hb_spool_lane_next(rig->spool, lane)) != NULL) {
+		struct hb_spool_lane_stats stats;
+
+		hb_spool_lane_stats(lane, &stats);
+		rig_add_counts(&counts, hb_spool_lane_name(lane), &stats);
+	}
+	return counts;
+}
+
+/* --- the writer ----------------------------------------------------------- */
+
 /* Whether the writer sleeps, with nothing under way. */
 static inline bool
 rig_is_asleep(struct rig *rig)

@@ -10,6 +10,7 @@
  *   every record there is one that was appended, once         nothing invented
  *   in the order they were appended, lane by lane              nor reordered
  *   one that was settled before a clean close is gone         nor forgotten
+ *   as many as a look from outside has counted before
  *
  * One that was settled shortly before a crash may be there: that is the price
  * of settlements without a sync. The seed is told when it fails; HB_SPOOL_SEED
@@ -181,10 +182,19 @@ forget_settled(struct model *m)
 }
 
 static void
+open_again(struct model *m)
+{
+	struct rig_counts counts = rig_survey(m->rig.path);
+
+	rig_open_size(&m->rig, 24 * RIG_SEGMENT);
+	assert_string_equal(rig_counts(&m->rig).text, counts.text);
+}
+
+static void
 step_reopen(struct model *m)
 {
 	rig_close(&m->rig);
-	rig_open_size(&m->rig, 24 * RIG_SEGMENT);
+	open_again(m);
 	forget_settled(m);
 	check(m);
 }
@@ -250,7 +260,7 @@ step_crash(struct model *m)
 		garble_tail(m, copy, number, end);
 	rig_end(&m->rig);
 	snprintf(m->rig.path, sizeof(m->rig.path), "%s", copy);
-	rig_open_size(&m->rig, 24 * RIG_SEGMENT);
+	open_again(m);
 	check(m);
 }
 

@@ -378,6 +378,7 @@ test_compaction_and_crashes(void **state)
 	do {
 		struct hb_spool_cursor *cursor;
 		struct hb_spool_record record;
+		struct rig_counts counts;
 		struct hb_error err;
 		size_t next = 0;
 
@@ -387,7 +388,9 @@ test_compaction_and_crashes(void **state)
 		pthread_mutex_lock(&rig.spool->lock);
 		rig_copy(rig.path, rig_path(copy.path));
 		pthread_mutex_unlock(&rig.spool->lock);
+		counts = rig_survey(copy.path);
 		rig_open_size(&copy, BUDGET);
+		assert_string_equal(rig_counts(&copy).text, counts.text);
 		cursor = hb_spool_cursor_new(
 		    rig_lane(&copy, "b"), NULL, NULL, NULL);
 		while (hb_spool_cursor_next(cursor, &record, &err) ==
@@ -439,6 +442,7 @@ test_compaction_fails(void **state)
 static void
 test_compacted_without_footer(void **state)
 {
+	struct rig_counts counts;
 	unsigned left[FULL];
 	struct rig rig;
 	size_t count;
@@ -462,7 +466,9 @@ test_compacted_without_footer(void **state)
 		    1);
 		close(fd);
 	}
+	counts = rig_survey(rig.path);
 	rig_open_size(&rig, BUDGET);
+	assert_string_equal(rig_counts(&rig).text, counts.text);
 	expect_numbers(&rig, "b", left, count);
 	rig_end(&rig);
 }

@@ -7,6 +7,32 @@
 
 /* --- other configurations ------------------------------------------------- */
 
+/* "1 of one to main:a (test), ": what would be orphaned, as seen from outside,
+ * whether the store is open or not. */
+static void
+add_orphans(void *arg, const struct hb_shelf *shelf, uint64_t records)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	assert_int_equal(shelf->kind, HB_SHELF_DELIVERIES);
+	snprintf(text + len, 256 - len, "%d of %.*s to %.*s:%.*s (%.*s), ",
+	    (int)records, (int)shelf->endpoint.len, shelf->endpoint.ptr,
+	    (int)shelf->sink.len, shelf->sink.ptr, (int)shelf->name.len,
+	    shelf->name.ptr, (int)shelf->sink_type.len, shelf->sink_type.ptr);
+}
+
+static void
+expect_orphans(const struct depot *depot, const char *wanted)
+{
+	struct hb_error err = {0};
+	char text[256] = "";
+
+	if (!hb_store_survey_orphans(&depot->cfg, add_orphans, text, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(text, wanted);
+}
+
 /* How a destination ceases to be: each leaves its deliveries orphaned. */
 static const struct hb_sink_type other_type = {.name = "other"};
 
@@ -46,9 +72,13 @@ test_orphaned(void **state)
 		depot_keep(&depot, DEPOT_ONE, DEPOT_A, "0");
 		oldest_ms = hb_store_oldest_ms(depot.store);
 		depot_keep(&depot, DEPOT_TWO, DEPOT_SPARE_A, "1");
+		expect_orphans(&depot, "");
 		depot_close(&depot);
+		expect_orphans(&depot, "");
 		changes[i](&depot);
+		expect_orphans(&depot, "1 of one to main:a (test), ");
 		depot_open(&depot);
+		expect_orphans(&depot, "1 of one to main:a (test), ");
 		depot_expect_gauges(&depot,
 		    (struct depot_gauges){.spare = 1, .orphaned = 1});
 		shelf = hb_store_shelves(depot.store, HB_SHELF_DELIVERIES);
@@ -84,6 +114,7 @@ test_endpoint_gone(void **state)
 	depot_keep_dead(&depot, DEPOT_TWO, "unrouted", "1");
 	depot_close(&depot);
 	depot.cfg.endpoint_count = 1;
+	expect_orphans(&depot, "");
 	depot_open(&depot);
 	depot_expect_gauges(
 	    &depot, (struct depot_gauges){.main = 1, .unrouted = 1});
@@ -279,6 +310,8 @@ test_directories(void **state)
 	snprintf(path, sizeof(path), "%s/new", depot.directory);
 	snprintf(link, sizeof(link), "%s/link", depot.directory);
 	depot.cfg.spool.directory = path;
+	expect_orphans(&depot, "");
+	assert_int_equal(access(path, F_OK), -1);
 	/* Made, where only it is missing. */
 	depot_open(&depot);
 	assert_int_equal(mode_of(path, ""), 0700);
