@@ -12,7 +12,7 @@
 
 /* Room for the spans, the tracker and two deliveries; a value for a sink is
  * about the body again. Larger ones get a chunk of their own. */
-#define ARENA_BASE 6144
+#define ARENA_BASE 7168
 #define ARENA_BODY_MAX (32 * 1024)
 
 /* Everything not yet known is absent. */
