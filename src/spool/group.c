@@ -428,8 +428,8 @@ write_group(
 		return true;
 	if (!hb_spool_output_sync(&spool->out, err))
 		return false;
-	hb_metric_observe_us(
-	    spool->sync_duration, hb_clock_mono_us() - begun_us);
+	spool->sync_us = hb_clock_mono_us() - begun_us;
+	hb_metric_observe_us(spool->sync_duration, spool->sync_us);
 	return true;
 }
 

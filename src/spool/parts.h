@@ -470,6 +470,7 @@ struct hb_spool {
 	bool is_running;
 	struct hb_spool_queue pending; /* taken off the queue */
 	struct hb_spool_group group;
+	uint64_t sync_us; /* how long writing and syncing the last took */
 	struct hb_spool_output out;
 	uint64_t next_number;
 	uint64_t retry_ms; /* not before: open a segment */

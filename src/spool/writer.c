@@ -3,7 +3,10 @@
  *
  * It takes what waits and makes one group of it; while that is being synced the
  * next one gathers. So the number of records in a group follows the load by
- * itself, and a single record waits for nobody.
+ * itself, and a single record waits for nobody. But where many come together,
+ * those of the last group were answered just now and their senders' next ones
+ * are on the way: the thread waits for them about as long as a sync takes, which
+ * halves the syncs, and the time that each of them costs.
  *
  * It sleeps while nothing waits, at most until settlements are due, which ride
  * with the first group after some milliseconds, or until a spool that refused
@@ -19,6 +22,9 @@
 #include "parts.h"
 
 #define FLUSH_MS 20
+/* A group of so many is company; and what is waited for more, at most. */
+#define COMPANY 8
+#define GATHER_MAX_US 300
 
 struct work {
 	bool settlements, probe, others;
@@ -163,6 +169,23 @@ turn(struct hb_spool *spool, const struct work *work)
 	return hb_spool_compact(spool) || has_more;
 }
 
+/* Under the lock, which it lets go: gives the company of the last group time to
+ * come again. */
+static void
+gather(struct hb_spool *spool)
+{
+	uint64_t us = spool->sync_us;
+	struct timespec ts = {.tv_nsec =
+		(long)(us < GATHER_MAX_US ? us : GATHER_MAX_US) * 1000};
+
+	if (spool->is_closing || spool->queue.first == NULL ||
+	    spool->group.entry_count <= COMPANY)
+		return;
+	pthread_mutex_unlock(&spool->lock);
+	nanosleep(&ts, NULL);
+	pthread_mutex_lock(&spool->lock);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -174,6 +197,7 @@ writer_main(void *arg)
 
 		pthread_mutex_lock(&spool->lock);
 		work = wait_for_work(spool, is_busy);
+		gather(spool);
 		is_closing = spool->is_closing;
 		take_queue(spool);
 		pthread_mutex_unlock(&spool->lock);
