@@ -4,9 +4,9 @@
  * It takes what waits and makes one group of it; while that is being synced the
  * next one gathers. So the number of records in a group follows the load by
  * itself, and a single record waits for nobody. But where many come together,
- * those of the last group were answered just now and their senders' next ones
- * are on the way: the thread waits for them about as long as a sync takes, which
- * halves the syncs, and the time that each of them costs.
+ * those of the last group were answered just now, and their senders' next ones
+ * are on the way: the thread waits for them about as long as a sync takes. That
+ * halves the syncs, and what they cost.
  *
  * It sleeps while nothing waits, at most until settlements are due, which ride
  * with the first group after some milliseconds, or until a spool that refused
