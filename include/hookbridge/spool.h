@@ -105,7 +105,7 @@ bool hb_spool_is_settled(const struct hb_spool_ref *ref);
 /* --- reading -------------------------------------------------------------- */
 
 /* Reads a lane's unsettled records in the order they were appended, each once,
- * until it is told to rewind. */
+ * until a seek. */
 struct hb_spool_cursor;
 
 struct hb_spool_record {
@@ -129,9 +129,7 @@ struct hb_spool_cursor *hb_spool_cursor_new(struct hb_spool_lane *lane,
 void hb_spool_cursor_free(struct hb_spool_cursor *cursor);
 enum hb_spool_next hb_spool_cursor_next(struct hb_spool_cursor *cursor,
     struct hb_spool_record *record, struct hb_error *err);
-/* To the oldest one that is not settled. */
-void hb_spool_cursor_rewind(struct hb_spool_cursor *cursor);
-/* To the oldest of those from seq on. */
+/* To the oldest one that is not settled, of those from seq on; 0: of all. */
 void hb_spool_cursor_seek(struct hb_spool_cursor *cursor, uint64_t seq);
 
 /* --- state ---------------------------------------------------------------- */

@@ -253,7 +253,7 @@ take(struct hb_reader *reader, struct hb_flight *flight)
 		return false;
 	}
 	/* By its first delivery, after it was read. */
-	if (rec->ticket != 0 && hb_spool_is_settled(&rec->kept.ref)) {
+	if (rec->ticket != 0 && hb_store_is_settled(&rec->kept)) {
 		hb_flight_free(flight);
 		return true;
 	}

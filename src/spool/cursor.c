@@ -344,9 +344,3 @@ hb_spool_cursor_seek(struct hb_spool_cursor *cursor, uint64_t seq)
 	leave(cursor);
 	cursor->seq = seq;
 }
-
-void
-hb_spool_cursor_rewind(struct hb_spool_cursor *cursor)
-{
-	hb_spool_cursor_seek(cursor, 0);
-}

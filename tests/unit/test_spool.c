@@ -231,7 +231,7 @@ test_cursor_goes_on(void **state)
 	free(record.bytes);
 	assert_int_equal(
 	    hb_spool_cursor_next(cursor, &record, &err), HB_SPOOL_END);
-	hb_spool_cursor_rewind(cursor);
+	hb_spool_cursor_seek(cursor, 0);
 	assert_int_equal(
 	    hb_spool_cursor_next(cursor, &record, &err), HB_SPOOL_RECORD);
 	assert_memory_equal(record.bytes, "one", 3);
@@ -285,7 +285,7 @@ check_seek(struct rig *rig, const struct hb_spool_ref *refs)
 	expect_next(cursor, "one");
 	hb_spool_cursor_seek(cursor, refs[3].seq + 1000);
 	expect_next(cursor, NULL);
-	hb_spool_cursor_rewind(cursor);
+	hb_spool_cursor_seek(cursor, 0);
 	expect_next(cursor, "one");
 	hb_spool_cursor_free(cursor);
 }
