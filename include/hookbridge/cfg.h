@@ -282,6 +282,11 @@ struct hb_config *hb_config_load(const char *file,
 /* Only where things are on this machine (spool, claims, admin), for who needs
  * no more: nothing else of the file is looked at, and no secret. */
 struct hb_config *hb_config_load_places(const char *file, FILE *report);
+/* By name, as records on disk and operators have it; NULL: there is none. */
+const struct hb_endpoint_conf *hb_config_endpoint(const struct hb_config *cfg,
+    struct hb_span name);
+const struct hb_dest_conf *hb_config_dest(const struct hb_config *cfg,
+    struct hb_span sink_type, struct hb_span sink, struct hb_span name);
 const struct hb_config *hb_config_ref(const struct hb_config *cfg);
 void hb_config_unref(const struct hb_config *cfg);
 /* YAML with every key and its value in force; of secrets the source and the

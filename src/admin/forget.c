@@ -14,7 +14,7 @@ hb_admin_dedup_forget(struct hb_call *call)
 	if (!hb_admin_member_text(call, "endpoint", &name) ||
 	    !hb_admin_member_text(call, "id", &id))
 		return;
-	endpoint = hb_admin_endpoint(call->admin, hb_span_of(name));
+	endpoint = hb_config_endpoint(call->admin->env.cfg, hb_span_of(name));
 	if (endpoint == NULL) {
 		hb_admin_refuse(call, 404, "there is no such endpoint");
 		return;

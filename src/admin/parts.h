@@ -123,10 +123,6 @@ bool hb_admin_member_number(struct hb_call *call, const char *name,
 bool hb_admin_member_text(struct hb_call *call, const char *name,
     const char **text) HB_MUST_CHECK;
 
-/* NULL: there is none of that name. */
-const struct hb_endpoint_conf *hb_admin_endpoint(const struct hb_admin *admin,
-    struct hb_span name);
-
 /* --- access.c: who may ---------------------------------------------------- */
 
 /* Looks up the configured operators. */

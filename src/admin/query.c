@@ -228,16 +228,3 @@ hb_admin_member_text(struct hb_call *call, const char *name, const char **text)
 	return *text != NULL ||
 	    hb_admin_refuse(call, 400, "%s: expected a text", name);
 }
-
-/* --- names ---------------------------------------------------------------- */
-
-const struct hb_endpoint_conf *
-hb_admin_endpoint(const struct hb_admin *admin, struct hb_span name)
-{
-	const struct hb_config *cfg = admin->env.cfg;
-
-	for (size_t i = 0; i < cfg->endpoint_count; i++)
-		if (hb_span_eq(hb_span_of(cfg->endpoints[i].name), name))
-			return &cfg->endpoints[i];
-	return NULL;
-}

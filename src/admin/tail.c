@@ -165,7 +165,7 @@ check_filter(struct hb_call *call)
 	struct hb_span outcome = call->params[HB_TAIL_OUTCOME];
 
 	if (hb_span_is_set(endpoint) &&
-	    hb_admin_endpoint(call->admin, endpoint) == NULL)
+	    hb_config_endpoint(call->admin->env.cfg, endpoint) == NULL)
 		return hb_admin_refuse(call, 400,
 		    "endpoint: the configuration has no such endpoint");
 	return !hb_span_is_set(outcome) || is_outcome(outcome) ||

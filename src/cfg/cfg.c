@@ -286,6 +286,33 @@ hb_config_load_places(const char *file, FILE *report)
 	return load_by(file, none, load_places, report);
 }
 
+/* --- looking up ----------------------------------------------------------- */
+
+const struct hb_endpoint_conf *
+hb_config_endpoint(const struct hb_config *cfg, struct hb_span name)
+{
+	for (size_t i = 0; i < cfg->endpoint_count; i++)
+		if (hb_span_eq(name, hb_span_of(cfg->endpoints[i].name)))
+			return &cfg->endpoints[i];
+	return NULL;
+}
+
+const struct hb_dest_conf *
+hb_config_dest(const struct hb_config *cfg, struct hb_span sink_type,
+    struct hb_span sink, struct hb_span name)
+{
+	for (size_t i = 0; i < cfg->dest_count; i++) {
+		const struct hb_dest_conf *dest = cfg->dests[i];
+		const struct hb_sink_conf *conf = dest->sink;
+
+		if (hb_span_eq(name, hb_span_of(dest->name)) &&
+		    hb_span_eq(sink, hb_span_of(conf->name)) &&
+		    hb_span_eq(sink_type, hb_span_of(conf->type->name)))
+			return dest;
+	}
+	return NULL;
+}
+
 /* --- life ----------------------------------------------------------------- */
 
 const struct hb_config *

@@ -39,16 +39,7 @@ fail_no_destination(struct hb_redeliver_work *work)
 static const struct hb_dest_conf *
 find_own(const struct hb_config *cfg, const struct hb_record *rec)
 {
-	for (size_t i = 0; i < cfg->dest_count; i++) {
-		const struct hb_dest_conf *dest = cfg->dests[i];
-
-		if (hb_span_eq(hb_span_of(dest->name), rec->name) &&
-		    hb_span_eq(hb_span_of(dest->sink->name), rec->sink) &&
-		    hb_span_eq(hb_span_of(dest->sink->type->name),
-			rec->sink_type))
-			return dest;
-	}
-	return NULL;
+	return hb_config_dest(cfg, rec->sink_type, rec->sink, rec->name);
 }
 
 static void
@@ -146,15 +137,6 @@ plan_event(const struct hb_redeliver_work *work, struct hb_event *ev,
 
 /* --- events --------------------------------------------------------------- */
 
-static const struct hb_endpoint_conf *
-find_endpoint(const struct hb_config *cfg, struct hb_span name)
-{
-	for (size_t i = 0; i < cfg->endpoint_count; i++)
-		if (hb_span_eq(hb_span_of(cfg->endpoints[i].name), name))
-			return &cfg->endpoints[i];
-	return NULL;
-}
-
 static char *
 copy_body(struct hb_span body)
 {
@@ -221,7 +203,7 @@ retry_event(struct hb_redeliver_work *work)
 {
 	const struct hb_redeliver_env *env = &work->redeliver->env;
 	const struct hb_endpoint_conf *endpoint =
-	    find_endpoint(env->cfg, work->rec.endpoint);
+	    hb_config_endpoint(env->cfg, work->rec.endpoint);
 	struct hb_tracker *tracker;
 	struct hb_event *ev;
 	struct hb_plan plan;

@@ -87,25 +87,8 @@ name_parts(struct hb_shelf *shelf, struct hb_span name)
 static const struct hb_dest_conf *
 find_dest(const struct hb_config *cfg, const struct hb_shelf *shelf)
 {
-	for (size_t i = 0; i < cfg->dest_count; i++) {
-		const struct hb_dest_conf *dest = cfg->dests[i];
-		const struct hb_sink_conf *sink = dest->sink;
-
-		if (hb_span_eq(shelf->name, hb_span_of(dest->name)) &&
-		    hb_span_eq(shelf->sink, hb_span_of(sink->name)) &&
-		    hb_span_eq(shelf->sink_type, hb_span_of(sink->type->name)))
-			return dest;
-	}
-	return NULL;
-}
-
-static const struct hb_endpoint_conf *
-find_endpoint(const struct hb_config *cfg, struct hb_span name)
-{
-	for (size_t i = 0; i < cfg->endpoint_count; i++)
-		if (hb_span_eq(name, hb_span_of(cfg->endpoints[i].name)))
-			return &cfg->endpoints[i];
-	return NULL;
+	return hb_config_dest(
+	    cfg, shelf->sink_type, shelf->sink, shelf->name);
 }
 
 /* --- making --------------------------------------------------------------- */
@@ -150,7 +133,7 @@ shelf_new(struct hb_store_part *part, struct hb_spool_lane *lane)
 	if (face->kind == HB_SHELF_DELIVERIES)
 		face->dest = find_dest(cfg, face);
 	hb_store_accounts_find(part, face->dest,
-	    find_endpoint(cfg, face->endpoint), &shelf->accounts);
+	    hb_config_endpoint(cfg, face->endpoint), &shelf->accounts);
 	find_metrics(shelf);
 	return shelf;
 }
